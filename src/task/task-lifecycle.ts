@@ -1,0 +1,35 @@
+import { TASK_STATUSES, type TaskStatus } from './task.js';
+
+/** The statuses of a task that still has work to do; these count against a limit. */
+export const ACTIVE_STATUSES = ['pending', 'running'] as const satisfies readonly TaskStatus[];
+
+/** The statuses that never change again. */
+export const TERMINAL_STATUSES = [
+  'finished',
+  'error',
+  'cancelled',
+] as const satisfies readonly TaskStatus[];
+
+/** One of {@link TERMINAL_STATUSES}. */
+export type TerminalStatus = (typeof TERMINAL_STATUSES)[number];
+
+const FOLLOWERS: Readonly<Record<TaskStatus, readonly TaskStatus[]>> = {
+  pending: ['running', 'error', 'cancelled'],
+  running: ['finished', 'error', 'cancelled'],
+  finished: [],
+  error: [],
+  cancelled: [],
+};
+
+/** Whether the status ends a task for good. */
+export function isTerminal(status: TaskStatus): status is TerminalStatus {
+  return FOLLOWERS[status].length === 0;
+}
+
+/**
+ * The statuses from which a task may become `next`. A status never follows itself, so that of two
+ * callers who start the same pending task only one succeeds.
+ */
+export function predecessorsOf(next: TaskStatus): readonly TaskStatus[] {
+  return TASK_STATUSES.filter((status) => FOLLOWERS[status].includes(next));
+}
