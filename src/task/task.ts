@@ -39,7 +39,10 @@ export interface Task {
   readonly result: string | null;
   /** Why the task failed, in words for the person who submitted it. */
   readonly error: string | null;
-  /** Which process runs the task, or is about to; `null` when none does. */
+  /**
+   * Which process runs the task, or is about to; `null` when none does. The storage clears it when
+   * the task ends.
+   */
   readonly leaseOwner: string | null;
   /** 1 at creation, one more with each `updateTask`. */
   readonly version: number;
