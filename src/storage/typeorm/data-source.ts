@@ -1,0 +1,120 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { DataSource, type DataSourceOptions } from 'typeorm';
+import { TaskStorageError } from '../../task/errors.js';
+import { toTaskStorageError } from './postgres-errors.js';
+import type { ResolvedPostgresOptions } from './postgres-storage-options.js';
+
+const FIRST_RETRY_MS = 250;
+const LONGEST_RETRY_MS = 5_000;
+/** How much longer the client waits than the server works, so that the server answers first. */
+const CLIENT_PATIENCE_MS = 2_000;
+
+/** The storage's own data source. node-postgres has no time-outs by default: all are set. */
+export function createDataSource(
+  connectionString: string,
+  options: ResolvedPostgresOptions,
+): DataSource {
+  return new DataSource({
+    type: 'postgres',
+    url: connectionString,
+    applicationName: 'nestjs-task-storage',
+    poolSize: options.poolSize,
+    connectTimeoutMS: options.connectTimeoutMs,
+    installExtensions: false,
+    logging: false,
+    poolErrorHandler: (error: unknown) =>
+      options.onWarning(`An idle Postgres connection was lost: ${messageOf(error)}`),
+    extra: {
+      statement_timeout: options.statementTimeoutMs,
+      lock_timeout: options.lockTimeoutMs,
+      idle_in_transaction_session_timeout: options.statementTimeoutMs,
+      query_timeout: options.statementTimeoutMs + CLIENT_PATIENCE_MS,
+      keepAlive: true,
+    },
+  });
+}
+
+/**
+ * A data source for one session that changes the tables: as long as it takes, but not waiting for
+ * a lock longer than anything else.
+ */
+export function createMigrationDataSource(
+  base: DataSource,
+  migrations: NonNullable<DataSourceOptions['migrations']>,
+  migrationsTableName: string,
+  schema: string,
+  lockTimeoutMs: number,
+): DataSource {
+  const { options } = base;
+  if (options.type !== 'postgres') {
+    throw new TaskStorageError('MISCONFIGURED', `dataSource is of type "${options.type}"`);
+  }
+  const extra: unknown = options.extra;
+  return new DataSource({
+    ...options,
+    entities: [],
+    subscribers: [],
+    migrations,
+    migrationsRun: false,
+    migrationsTableName,
+    schema,
+    synchronize: false,
+    dropSchema: false,
+    cache: false,
+    poolSize: 1,
+    extra: {
+      ...(typeof extra === 'object' ? extra : {}),
+      max: 1,
+      statement_timeout: 0,
+      query_timeout: 0,
+      idle_in_transaction_session_timeout: 0,
+      lock_timeout: lockTimeoutMs,
+    },
+  });
+}
+
+/**
+ * Connects, trying again with growing pauses while the database is not up.
+ *
+ * @throws {TaskStorageError} `UNAVAILABLE` when the time is over, or at once what trying again
+ *   cannot mend, such as a wrong password
+ */
+export async function connectWithRetry(
+  connect: () => Promise<unknown>,
+  retryForMs: number,
+  onWarning: (message: string) => void,
+): Promise<void> {
+  const deadline = Date.now() + retryForMs;
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await connect();
+      return;
+    } catch (error) {
+      const failure = toTaskStorageError(error);
+      const pauseMs = Math.min(FIRST_RETRY_MS * 2 ** (attempt - 1), LONGEST_RETRY_MS);
+      if (failure.code !== 'UNAVAILABLE' || Date.now() + pauseMs > deadline) {
+        throw failure;
+      }
+      onWarning(`${failure.message} (attempt ${attempt}); trying again in ${pauseMs} ms`);
+      await delay(pauseMs);
+    }
+  }
+}
+
+/** Where a data source connects to, without its password. */
+export function describeTarget(dataSource: DataSource): string {
+  const { options } = dataSource;
+  if (options.type !== 'postgres') {
+    return options.type;
+  }
+  if (options.url !== undefined && URL.canParse(options.url)) {
+    const { host, pathname } = new URL(options.url);
+    return `postgres at ${host || 'localhost'}${pathname}`;
+  }
+  const host = typeof options.host === 'string' ? options.host : 'localhost';
+  return `postgres at ${host}:${options.port ?? 5432}/${options.database ?? ''}`;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

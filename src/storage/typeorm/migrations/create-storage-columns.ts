@@ -1,0 +1,92 @@
+import type { MigrationInterface, QueryRunner } from 'typeorm';
+import { ACTIVE_STATUSES, TERMINAL_STATUSES } from '../../../task/task-lifecycle.js';
+import { DEFAULT_TENANT_ID } from '../../../task/task.js';
+import type { SchemaNames } from '../schema-names.js';
+import { sqlLiterals } from '../sql-parameters.js';
+import { refuseToGoBack, type MigrationClass } from './migration-class.js';
+
+/** The name of the setting that holds the key of page tokens. */
+export const PAGE_TOKEN_KEY_SETTING = 'nestjs-task-storage:page-token-key';
+
+/**
+ * Adds what the original does not have. Every column is nullable or has a default, because the
+ * original service goes on inserting rows without them.
+ */
+export function createStorageColumns(names: SchemaNames): MigrationClass {
+  const active = sqlLiterals(ACTIVE_STATUSES);
+  const ended = sqlLiterals(TERMINAL_STATUSES);
+  // Bytewise, so that the order is the same in every database, whatever its collation.
+  const newestFirst = 'created_at DESC, task_id COLLATE "C" DESC';
+
+  return class implements MigrationInterface {
+    readonly name = 'CreateStorageColumns1763856000001';
+
+    async up(runner: QueryRunner): Promise<void> {
+      await this.#extendTasks(runner);
+      await this.#createEvents(runner);
+      await this.#createSettings(runner);
+      await this.#createIndexes(runner);
+    }
+
+    readonly down = refuseToGoBack;
+
+    async #extendTasks(runner: QueryRunner): Promise<void> {
+      await runner.query(`
+        ALTER TABLE ${names.tasks}
+          ADD COLUMN tenant_id VARCHAR(255) NOT NULL DEFAULT '${DEFAULT_TENANT_ID}',
+          ADD COLUMN version INTEGER NOT NULL DEFAULT 1,
+          ADD COLUMN last_event_sequence INTEGER NOT NULL DEFAULT 0,
+          ADD COLUMN result TEXT,
+          ADD COLUMN error TEXT,
+          ADD COLUMN lease_owner VARCHAR(255),
+          ADD COLUMN started_at TIMESTAMPTZ,
+          ADD COLUMN finished_at TIMESTAMPTZ`);
+      // Leaves room on each page for the new versions of its rows (heap-only updates).
+      await runner.query(`ALTER TABLE ${names.tasks} SET (fillfactor = 80)`);
+    }
+
+    async #createEvents(runner: QueryRunner): Promise<void> {
+      await runner.query(`
+        CREATE TABLE ${names.events} (
+          task_id VARCHAR(255) NOT NULL REFERENCES ${names.tasks} (task_id) ON DELETE CASCADE,
+          sequence INTEGER NOT NULL,
+          stage VARCHAR(255) NOT NULL,
+          message TEXT NOT NULL,
+          status VARCHAR(50),
+          created_at TIMESTAMPTZ NOT NULL DEFAULT NOW(),
+          PRIMARY KEY (task_id, sequence)
+        )`);
+    }
+
+    async #createSettings(runner: QueryRunner): Promise<void> {
+      await runner.query(`
+        CREATE TABLE ${names.settings} (
+          name VARCHAR(255) PRIMARY KEY,
+          value JSONB NOT NULL,
+          version INTEGER NOT NULL DEFAULT 1,
+          updated_at TIMESTAMPTZ NOT NULL DEFAULT NOW()
+        )`);
+      await runner.query(
+        `INSERT INTO ${names.settings} (name, value)
+         VALUES ($1, jsonb_build_object('key', gen_random_uuid()::text || gen_random_uuid()::text))`,
+        [PAGE_TOKEN_KEY_SETTING],
+      );
+    }
+
+    async #createIndexes(runner: QueryRunner): Promise<void> {
+      const indexes: Readonly<Record<string, string>> = {
+        newest: `(${newestFirst})`,
+        status_newest: `(status, ${newestFirst})`,
+        tenant_newest: `(tenant_id, ${newestFirst})`,
+        // Counting active tasks reads this one alone, however many have ended.
+        active: `(tenant_id) WHERE status IN (${active})`,
+        // The cleaner follows the time of the end; rows ended by the original service lack it.
+        ended: `(finished_at) WHERE finished_at IS NOT NULL`,
+        ended_unseen: `(created_at) WHERE finished_at IS NULL AND status IN (${ended})`,
+      };
+      for (const [name, definition] of Object.entries(indexes)) {
+        await runner.query(`CREATE INDEX ${names.index(name)} ON ${names.tasks} ${definition}`);
+      }
+    }
+  };
+}

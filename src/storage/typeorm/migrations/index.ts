@@ -1,0 +1,14 @@
+import type { SchemaNames } from '../schema-names.js';
+import { createOriginalTable } from './create-original-table.js';
+import { createStorageColumns } from './create-storage-columns.js';
+import type { MigrationClass } from './migration-class.js';
+
+/**
+ * Every migration, the oldest first. They only go forward: once released, a migration is never
+ * changed, because databases exist that ran it as it was.
+ *
+ * @param adoptedTimeZone the zone of the times in a table of the original service, such as `UTC`
+ */
+export function createMigrations(names: SchemaNames, adoptedTimeZone: string): MigrationClass[] {
+  return [createOriginalTable(names, adoptedTimeZone), createStorageColumns(names)];
+}

@@ -1,0 +1,99 @@
+import { TaskStorageError, type TaskStorageErrorCode } from '../../task/errors.js';
+
+/** SQLSTATE: https://www.postgresql.org/docs/18/errcodes-appendix.html */
+const CODE_BY_SQLSTATE: ReadonlyMap<string, TaskStorageErrorCode> = new Map([
+  ['25006', 'UNAVAILABLE'], // read_only_sql_transaction: a standby, or a primary demoted under us
+  ['40001', 'UNAVAILABLE'], // serialization_failure
+  ['40P01', 'UNAVAILABLE'], // deadlock_detected
+  ['55P03', 'UNAVAILABLE'], // lock_not_available: lock_timeout
+  ['57014', 'UNAVAILABLE'], // query_canceled: statement_timeout
+  ['3D000', 'MISCONFIGURED'], // invalid_catalog_name: no such database
+  ['42P01', 'MISCONFIGURED'], // undefined_table
+  ['42703', 'MISCONFIGURED'], // undefined_column
+  ['42501', 'MISCONFIGURED'], // insufficient_privilege
+  ['3F000', 'MISCONFIGURED'], // invalid_schema_name
+]);
+
+const CODE_BY_SQLSTATE_CLASS: ReadonlyMap<string, TaskStorageErrorCode> = new Map([
+  ['08', 'UNAVAILABLE'], // connection exceptions
+  ['53', 'UNAVAILABLE'], // insufficient resources: disk full, too many connections
+  ['57', 'UNAVAILABLE'], // operator intervention: shutting down, starting up
+  ['58', 'UNAVAILABLE'], // system errors
+  ['28', 'MISCONFIGURED'], // invalid authorization
+]);
+
+const NETWORK_ERRORS = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'ENOENT',
+]);
+
+/** What node-postgres says without giving the error a code. */
+const CONNECTION_MESSAGES =
+  /^(timeout exceeded when trying to connect|timeout expired|Connection terminated|Query read timeout|Client has encountered a connection error|Client was closed|Cannot use a pool after calling end|Driver not Connected|The server does not support SSL|sorry, too many clients)/;
+
+const TEXT_BY_CODE: Readonly<Partial<Record<TaskStorageErrorCode, string>>> = {
+  UNAVAILABLE: 'Postgres did not answer',
+  MISCONFIGURED: 'Postgres refused: check the credentials, the rights and the schema',
+};
+
+function readCode(error: unknown): string {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string'
+    ? error.code
+    : '';
+}
+
+/** TypeORM wraps what the driver says, together with the parameters, which may be confidential. */
+function driverErrorOf(error: unknown): unknown {
+  return error instanceof Error && 'driverError' in error ? error.driverError : error;
+}
+
+function classify(driverError: unknown): TaskStorageErrorCode {
+  const code = readCode(driverError);
+  const known = CODE_BY_SQLSTATE.get(code) ?? CODE_BY_SQLSTATE_CLASS.get(code.slice(0, 2));
+  if (known !== undefined && code.length === 5) {
+    return known;
+  }
+  if (NETWORK_ERRORS.has(code)) {
+    return 'UNAVAILABLE';
+  }
+  if (driverError instanceof AggregateError) {
+    return driverError.errors.some((error) => classify(error) === 'UNAVAILABLE')
+      ? 'UNAVAILABLE'
+      : 'INTERNAL';
+  }
+  const message = driverError instanceof Error ? driverError.message : '';
+  return CONNECTION_MESSAGES.test(message) ? 'UNAVAILABLE' : 'INTERNAL';
+}
+
+/** Turns whatever TypeORM or node-postgres threw into the storage's own error. */
+export function toTaskStorageError(error: unknown): TaskStorageError {
+  if (error instanceof TaskStorageError) {
+    return error;
+  }
+  const cause = driverErrorOf(error);
+  const code = classify(cause);
+  const detail = cause instanceof Error && cause.message !== '' ? `: ${cause.message}` : '';
+  return new TaskStorageError(code, (TEXT_BY_CODE[code] ?? 'Postgres failed') + detail, { cause });
+}
+
+/**
+ * Whether the connection must not be used again. After a failover the sockets to the old primary
+ * stay open and answer 25006 for ever; after a client-side time-out the answer is still to come.
+ */
+export function isConnectionGone(error: unknown): boolean {
+  const cause = driverErrorOf(error);
+  const code = readCode(cause);
+  return (
+    code === '25006' ||
+    (code.length === 5 && ['08', '57P'].some((prefix) => code.startsWith(prefix))) ||
+    NETWORK_ERRORS.has(code) ||
+    (code === '' && classify(cause) === 'UNAVAILABLE')
+  );
+}

@@ -1,0 +1,123 @@
+import type { DataSource } from 'typeorm';
+import { TaskStorageError } from '../../task/errors.js';
+import { PageTokenCodec } from '../../task/page-token.js';
+import { parseName, parseTenantId } from '../../task/task-input.js';
+import type {
+  ExclusiveResult,
+  SettingsStorage,
+  TaskOperations,
+  TaskStorage,
+} from '../../task/task-storage.js';
+import { connectWithRetry, createDataSource, describeTarget } from './data-source.js';
+import { PAGE_TOKEN_KEY_SETTING } from './migrations/create-storage-columns.js';
+import { prepareSchema } from './migrator.js';
+import { PostgresConnection } from './postgres-connection.js';
+import { PostgresSettings } from './postgres-settings.js';
+import { resolvePostgresOptions, type PostgresStorageOptions } from './postgres-storage-options.js';
+import { PostgresTaskOperations, type PostgresContext } from './postgres-task-operations.js';
+import { SchemaNames } from './schema-names.js';
+
+/** Tasks in Postgres, through a TypeORM data source. */
+class PostgresTaskStorage extends PostgresTaskOperations implements TaskStorage {
+  readonly settings: SettingsStorage;
+
+  constructor(
+    context: PostgresContext,
+    readonly description: string,
+  ) {
+    super(context, null);
+    this.settings = new PostgresSettings(context.connection, context.names);
+  }
+
+  forTenant(tenantId: string): TaskOperations {
+    return new PostgresTaskOperations(this.context, parseTenantId(tenantId));
+  }
+
+  async ping(): Promise<void> {
+    const [row] = await this.context.connection.send({
+      text: 'SELECT pg_is_in_recovery() AS is_standby',
+      values: [],
+    });
+    if (row?.['is_standby'] !== false) {
+      throw new TaskStorageError('UNAVAILABLE', 'Postgres is a standby, which takes no writes');
+    }
+  }
+
+  async runExclusively<T>(name: string, work: () => Promise<T>): Promise<ExclusiveResult<T>> {
+    const { connection, names } = this.context;
+    const lock = [names.lock(`exclusive:${parseName(name)}`)];
+    return connection.withSession(async (send) => {
+      const [row] = await send({
+        text: 'SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS locked',
+        values: lock,
+      });
+      if (row?.['locked'] !== true) {
+        return { ran: false };
+      }
+      try {
+        return { ran: true, value: await work() };
+      } finally {
+        // A session that cannot unlock is broken and discarded, which releases the lock as well.
+        await send({
+          text: 'SELECT pg_advisory_unlock(hashtextextended($1, 0))',
+          values: lock,
+        }).catch(() => undefined);
+      }
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.context.connection.close();
+  }
+}
+
+/**
+ * Opens a task storage in Postgres: connects, and brings the tables up to date or checks them.
+ *
+ * @throws {TaskStorageError} `MISCONFIGURED` when an option is wrong, the tables are newer than
+ *   this version, or missing and not to be made; `UNAVAILABLE` when the database did not come up
+ */
+export async function createPostgresTaskStorage(
+  options: PostgresStorageOptions,
+): Promise<TaskStorage> {
+  const resolved = resolvePostgresOptions(options);
+  const names = new SchemaNames(resolved.schema, resolved.table);
+  const { source } = resolved;
+  const ownsDataSource = 'connectionString' in source;
+  const dataSource: DataSource = ownsDataSource
+    ? createDataSource(source.connectionString, resolved)
+    : source.dataSource;
+  const connection = new PostgresConnection(dataSource, ownsDataSource);
+  try {
+    await connectWithRetry(
+      async () => {
+        if (!dataSource.isInitialized) {
+          await dataSource.initialize();
+        }
+        await prepareSchema(dataSource, connection, names, resolved);
+      },
+      resolved.connectRetryMs,
+      resolved.onWarning,
+    );
+    const settings = new PostgresSettings(connection, names);
+    const pageTokens = new PageTokenCodec(await readPageTokenKey(settings));
+    const description = `${describeTarget(dataSource)}, table ${names.schema}.${names.table}`;
+    return new PostgresTaskStorage({ connection, names, pageTokens }, description);
+  } catch (error) {
+    await connection.close();
+    throw error;
+  }
+}
+
+/** The key is in the database, so that a token cut by one process is good for all of them. */
+async function readPageTokenKey(settings: SettingsStorage): Promise<Buffer> {
+  const setting = await settings.getSetting(PAGE_TOKEN_KEY_SETTING);
+  const key = setting?.value['key'];
+  if (typeof key !== 'string') {
+    throw new TaskStorageError(
+      'CORRUPT',
+      `The setting ${PAGE_TOKEN_KEY_SETTING} is missing; put it back as {"key": "<random text>"}`,
+    );
+  }
+  return Buffer.from(key);
+}

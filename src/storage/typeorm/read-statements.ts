@@ -1,0 +1,138 @@
+import type { PagePosition } from '../../task/page-token.js';
+import { TERMINAL_STATUSES, type TerminalStatus } from '../../task/task-lifecycle.js';
+import type { TaskStatus } from '../../task/task.js';
+import type { SchemaNames } from './schema-names.js';
+import { sqlLiterals, SqlParameters, type SqlStatement } from './sql-parameters.js';
+import { FULL_COLUMNS, SUMMARY_COLUMNS } from './task-rows.js';
+
+/** Which tasks to list, and how much of each. */
+export interface ListQuery {
+  readonly tenantId: string | null;
+  readonly status: TaskStatus | null;
+  readonly after: PagePosition | null;
+  readonly offset: number;
+  readonly limit: number;
+  readonly view: 'full' | 'summary';
+}
+
+/** Selects tasks, the newest first, with `created_at_microseconds` for a page token. */
+export function selectTasks(names: SchemaNames, query: ListQuery): SqlStatement {
+  const parameters = new SqlParameters();
+  const conditions: string[] = [];
+  if (query.tenantId !== null) {
+    conditions.push(`tenant_id = ${parameters.add(query.tenantId)}`);
+  }
+  if (query.status !== null) {
+    conditions.push(`status = ${parameters.add(query.status)}`);
+  }
+  if (query.after !== null) {
+    const time = parameters.add(query.after.createdAtMicroseconds);
+    const id = parameters.add(query.after.taskId);
+    conditions.push(
+      // A row comparison is one place in the index, however far down the list it is.
+      `(created_at, task_id COLLATE "C") <
+         (TIMESTAMPTZ 'epoch' + ${time}::bigint * INTERVAL '1 microsecond', ${id} COLLATE "C")`,
+    );
+  }
+  const where = conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`;
+  return {
+    text: `SELECT ${query.view === 'full' ? FULL_COLUMNS : SUMMARY_COLUMNS},
+        (EXTRACT(EPOCH FROM created_at) * 1000000)::bigint::text AS created_at_microseconds
+      FROM ${names.tasks} ${where}
+      ORDER BY created_at DESC, task_id COLLATE "C" DESC
+      LIMIT ${parameters.add(query.limit)} OFFSET ${parameters.add(query.offset)}`,
+    values: parameters.values,
+  };
+}
+
+/** Selects a task's events after a sequence, in order. */
+export function selectEvents(
+  names: SchemaNames,
+  query: { taskId: string; tenantId: string | null; afterSequence: number; limit: number },
+): SqlStatement {
+  const parameters = new SqlParameters();
+  const id = parameters.add(query.taskId);
+  const tenant =
+    query.tenantId === null
+      ? ''
+      : `AND EXISTS (SELECT 1 FROM ${names.tasks}
+           WHERE task_id = ${id} AND tenant_id = ${parameters.add(query.tenantId)})`;
+  return {
+    text: `SELECT task_id, sequence, stage, message, status, created_at FROM ${names.events}
+      WHERE task_id = ${id} AND sequence > ${parameters.add(query.afterSequence)} ${tenant}
+      ORDER BY sequence LIMIT ${parameters.add(query.limit)}`,
+    values: parameters.values,
+  };
+}
+
+/** Which ended tasks are old enough to go. */
+export interface CleanupQuery {
+  readonly tenantId: string | null;
+  readonly statuses: readonly TerminalStatus[];
+  readonly olderThanDays: number;
+}
+
+/** The two kinds of old tasks, each found by its own index: with a time of their end, and without. */
+function oldTasks(
+  query: CleanupQuery,
+  parameters: SqlParameters,
+): { known: string; unseen: string } {
+  const statuses = `status = ANY (${parameters.add([...query.statuses])}::varchar[])`;
+  const cutoff = `NOW() - make_interval(days => ${parameters.add(query.olderThanDays)}::int)`;
+  const tenant = query.tenantId === null ? '' : `AND tenant_id = ${parameters.add(query.tenantId)}`;
+  return {
+    known: `finished_at <= ${cutoff} AND ${statuses} ${tenant}`,
+    // A row of the original service ended no later than it was last updated, and was created
+    // before that; the first comparison is the one that the index answers.
+    unseen: `finished_at IS NULL AND status IN (${sqlLiterals(TERMINAL_STATUSES)})
+      AND created_at <= ${cutoff} AND updated_at <= ${cutoff} AND ${statuses} ${tenant}`,
+  };
+}
+
+/** Counts what `deleteOldTasks` would delete if it had no limit: one row, `total`. */
+export function countOldTasks(
+  names: SchemaNames,
+  query: CleanupQuery,
+  limit: number | null,
+): SqlStatement {
+  const parameters = new SqlParameters();
+  const { known, unseen } = oldTasks(query, parameters);
+  const most = limit === null ? '' : `LIMIT ${parameters.add(limit)}`;
+  return {
+    text: `SELECT COUNT(*)::int AS total FROM (
+        SELECT 1 FROM ${names.tasks} WHERE ${known}
+        UNION ALL
+        SELECT 1 FROM ${names.tasks} WHERE ${unseen}
+        ${most}
+      ) AS old`,
+    values: parameters.values,
+  };
+}
+
+/** Deletes one batch of old tasks, the oldest first: one row, `total`. */
+export function deleteOldTasks(
+  names: SchemaNames,
+  query: CleanupQuery,
+  batchSize: number,
+): SqlStatement {
+  const parameters = new SqlParameters();
+  const { known, unseen } = oldTasks(query, parameters);
+  const limit = parameters.add(batchSize);
+  return {
+    text: `WITH known AS (
+        SELECT task_id, finished_at AS ended_at FROM ${names.tasks} WHERE ${known}
+        ORDER BY finished_at LIMIT ${limit} FOR UPDATE SKIP LOCKED
+      ), unseen AS (
+        SELECT task_id, updated_at AS ended_at FROM ${names.tasks} WHERE ${unseen}
+        ORDER BY created_at LIMIT ${limit} FOR UPDATE SKIP LOCKED
+      ), doomed AS (
+        SELECT task_id FROM (SELECT * FROM known UNION ALL SELECT * FROM unseen) AS old
+        ORDER BY ended_at LIMIT ${limit}
+      ), deleted AS (
+        DELETE FROM ${names.tasks} AS task USING doomed
+        WHERE task.task_id = doomed.task_id RETURNING task.task_id
+      )
+      SELECT COUNT(*)::int AS total FROM deleted`,
+    values: parameters.values,
+  };
+}

@@ -1,0 +1,144 @@
+import { TaskStorageError } from '../../task/errors.js';
+import { isPlainObject, type JsonObject } from '../../task/json.js';
+import type { TaskEvent } from '../../task/task-event.js';
+import {
+  TASK_PAYLOAD_FIELDS,
+  TASK_STATUSES,
+  type Task,
+  type TaskStatus,
+  type TaskSummary,
+} from '../../task/task.js';
+import type { SqlRow } from './postgres-connection.js';
+
+/** From the fields of a task to the columns of the table. */
+export const TASK_COLUMNS = {
+  taskId: 'task_id',
+  tenantId: 'tenant_id',
+  status: 'status',
+  query: 'query',
+  maxSteps: 'max_steps',
+  finalState: 'final_state',
+  timestampDir: 'timestamp_dir',
+  executionStatistics: 'execution_statistics',
+  sandboxInfo: 'sandbox_info',
+  requestData: 'request_data',
+  conversationHistory: 'conversation_history',
+  result: 'result',
+  error: 'error',
+  leaseOwner: 'lease_owner',
+  version: 'version',
+  lastEventSequence: 'last_event_sequence',
+  createdAt: 'created_at',
+  updatedAt: 'updated_at',
+  startedAt: 'started_at',
+  finishedAt: 'finished_at',
+} as const satisfies Record<keyof Task, string>;
+
+const PAYLOAD_COLUMNS: ReadonlySet<string> = new Set(
+  TASK_PAYLOAD_FIELDS.map((field) => TASK_COLUMNS[field]),
+);
+
+/** The columns of a whole task, for a SELECT. */
+export const FULL_COLUMNS = Object.values(TASK_COLUMNS).join(', ');
+
+/** The columns of a summary, for a SELECT. */
+export const SUMMARY_COLUMNS = Object.values(TASK_COLUMNS)
+  .filter((column) => !PAYLOAD_COLUMNS.has(column))
+  .join(', ');
+
+/** Whether a field of a task holds JSON, which goes to the database as text. */
+export function isPayloadField(field: string): boolean {
+  return TASK_PAYLOAD_FIELDS.some((payloadField) => payloadField === field);
+}
+
+/** @throws {TaskStorageError} `CORRUPT` when a column holds what the storage cannot understand */
+export function readTask(row: SqlRow): Task {
+  return {
+    ...readSummary(row),
+    executionStatistics: nullable(row, 'execution_statistics', readJson),
+    sandboxInfo: nullable(row, 'sandbox_info', readJson),
+    requestData: nullable(row, 'request_data', readJson),
+    conversationHistory: nullable(row, 'conversation_history', readJson),
+  };
+}
+
+/** @throws {TaskStorageError} `CORRUPT` when a column holds what the storage cannot understand */
+export function readSummary(row: SqlRow): TaskSummary {
+  return {
+    taskId: readText(row, 'task_id'),
+    tenantId: readText(row, 'tenant_id'),
+    status: readStatus(row, 'status'),
+    query: readText(row, 'query'),
+    maxSteps: readNumber(row, 'max_steps'),
+    finalState: nullable(row, 'final_state', readText),
+    timestampDir: nullable(row, 'timestamp_dir', readText),
+    result: nullable(row, 'result', readText),
+    error: nullable(row, 'error', readText),
+    leaseOwner: nullable(row, 'lease_owner', readText),
+    version: readNumber(row, 'version'),
+    lastEventSequence: readNumber(row, 'last_event_sequence'),
+    createdAt: readDate(row, 'created_at'),
+    updatedAt: readDate(row, 'updated_at'),
+    startedAt: nullable(row, 'started_at', readDate),
+    finishedAt: nullable(row, 'finished_at', readDate),
+  };
+}
+
+/** @throws {TaskStorageError} `CORRUPT` when a column holds what the storage cannot understand */
+export function readEvent(row: SqlRow): TaskEvent {
+  return {
+    taskId: readText(row, 'task_id'),
+    sequence: readNumber(row, 'sequence'),
+    stage: readText(row, 'stage'),
+    message: readText(row, 'message'),
+    status: nullable(row, 'status', readStatus),
+    createdAt: readDate(row, 'created_at'),
+  };
+}
+
+export function readStatus(row: SqlRow, column: string): TaskStatus {
+  const status = TASK_STATUSES.find((known) => known === row[column]);
+  return status ?? corrupt(row, column, TASK_STATUSES.join(', '));
+}
+
+export function readNumber(row: SqlRow, column: string): number {
+  const value = row[column];
+  return typeof value === 'number' ? value : corrupt(row, column, 'a number');
+}
+
+export function readText(row: SqlRow, column: string): string {
+  const value = row[column];
+  return typeof value === 'string' ? value : corrupt(row, column, 'text');
+}
+
+export function readJson(row: SqlRow, column: string): JsonObject {
+  const value = row[column];
+  return isJsonObject(value) ? value : corrupt(row, column, 'a JSON object');
+}
+
+function readDate(row: SqlRow, column: string): Date {
+  const value = row[column];
+  return value instanceof Date && !Number.isNaN(value.getTime())
+    ? value
+    : corrupt(row, column, 'a time');
+}
+
+function nullable<T>(
+  row: SqlRow,
+  column: string,
+  read: (row: SqlRow, column: string) => T,
+): T | null {
+  return row[column] === null ? null : read(row, column);
+}
+
+/** What the driver parsed from a jsonb column is JSON all the way down. */
+function isJsonObject(value: unknown): value is JsonObject {
+  return isPlainObject(value);
+}
+
+function corrupt(row: SqlRow, column: string, expected: string): never {
+  throw new TaskStorageError(
+    'CORRUPT',
+    `Task ${String(row['task_id'])}: the column ${column} does not hold ${expected}`,
+  );
+}

@@ -1,0 +1,175 @@
+import type { NewTaskEvent } from '../../task/task-event.js';
+import type { ParsedNewTask } from '../../task/task-input.js';
+import { ACTIVE_STATUSES, isTerminal, predecessorsOf } from '../../task/task-lifecycle.js';
+import type { TaskUpdates } from '../../task/task.js';
+import type { SchemaNames } from './schema-names.js';
+import { sqlLiterals, SqlParameters, type SqlStatement } from './sql-parameters.js';
+import { isPayloadField, TASK_COLUMNS } from './task-rows.js';
+
+/** A change of one task: everything that must hold is checked in the statement that writes. */
+export interface TaskChange {
+  readonly taskId: string;
+  /** Only a task of this tenant; `null` for any. */
+  readonly tenantId: string | null;
+  /** `null` to add events alone, which leaves version and `updatedAt` as they are. */
+  readonly updates: TaskUpdates | null;
+  readonly expectedVersion: number | null;
+  readonly events: readonly NewTaskEvent[];
+}
+
+/** The values of a parsed task or update, as placeholders by column. */
+function assignments(fields: object, parameters: SqlParameters): [column: string, sql: string][] {
+  const columns: Readonly<Record<string, string>> = TASK_COLUMNS;
+  return Object.entries(fields).flatMap(([field, value]): [string, string][] => {
+    const column = columns[field];
+    if (column === undefined) {
+      return [];
+    }
+    // The driver would write a JavaScript array as a Postgres one, so JSON goes as text.
+    const isJson = isPayloadField(field) && value !== null;
+    const placeholder = parameters.add(isJson ? JSON.stringify(value) : value);
+    return [[column, isJson ? `${placeholder}::jsonb` : placeholder]];
+  });
+}
+
+/**
+ * A part of a statement that adds events to the row of `source`, which names the task and the
+ * sequence of its newest event with the new ones counted in. The last event carries the status.
+ */
+function appendEvents(
+  names: SchemaNames,
+  source: string,
+  events: readonly NewTaskEvent[],
+  status: string | null,
+  parameters: SqlParameters,
+): string {
+  const stages = parameters.add(events.map(({ stage }) => stage));
+  const messages = parameters.add(events.map(({ message }) => message));
+  return `appended AS (
+    INSERT INTO ${names.events} (task_id, sequence, stage, message, status)
+    SELECT ${source}.task_id, ${source}.last_event_sequence - ${events.length} + event.position,
+      event.stage, event.message,
+      CASE WHEN event.position = ${events.length} THEN ${parameters.add(status)}::varchar END
+    FROM ${source},
+      unnest(${stages}::text[], ${messages}::text[]) WITH ORDINALITY AS event (stage, message, position)
+  )`;
+}
+
+/**
+ * Inserts a task unless its id is taken, or, with a limit, unless that many are active.
+ * Answers one row: `created`, `taken` and `active`.
+ */
+export function insertTask(
+  names: SchemaNames,
+  task: ParsedNewTask,
+  events: readonly NewTaskEvent[],
+  maxActiveTasks: number | null,
+): SqlStatement {
+  const parameters = new SqlParameters();
+  const fields = assignments(task, parameters);
+  const columns = fields.map(([column]) => column);
+  const values = fields.map(([, sql]) => sql);
+  columns.push('last_event_sequence', 'started_at');
+  values.push(String(events.length), task.status === 'running' ? 'NOW()' : 'NULL::timestamptz');
+  const active = `(SELECT COUNT(*) FROM ${names.tasks} WHERE status IN (${sqlLiterals(ACTIVE_STATUSES)}))`;
+  const condition =
+    maxActiveTasks === null
+      ? ''
+      : `WHERE (SELECT active FROM limits) < ${parameters.add(maxActiveTasks)}::bigint`;
+  const parts = [
+    ...(maxActiveTasks === null ? [] : [`limits AS (SELECT ${active} AS active)`]),
+    `created AS (
+      INSERT INTO ${names.tasks} (${columns.join(', ')})
+      SELECT ${values.join(', ')} ${condition}
+      ON CONFLICT (task_id) DO NOTHING
+      RETURNING task_id, last_event_sequence
+    )`,
+    ...(events.length === 0
+      ? []
+      : [appendEvents(names, 'created', events, task.status, parameters)]),
+  ];
+  const taken = parameters.add(task.taskId);
+  return {
+    text: `WITH ${parts.join(', ')}
+      SELECT EXISTS (SELECT 1 FROM created) AS created,
+        EXISTS (SELECT 1 FROM ${names.tasks} WHERE task_id = ${taken}) AS taken,
+        ${maxActiveTasks === null ? '0' : '(SELECT active FROM limits)::int'} AS active`,
+    values: parameters.values,
+  };
+}
+
+/**
+ * Changes a task. Answers no row when it does not exist, else one: the `status` and `version` that
+ * the change met, whether it was `changed`, and the new `last_event_sequence`.
+ *
+ * The row is locked before it is checked, so that the answer and the write speak of the same state.
+ */
+export function changeTask(names: SchemaNames, change: TaskChange): SqlStatement {
+  const { updates, events } = change;
+  const parameters = new SqlParameters();
+  const id = parameters.add(change.taskId);
+  const tenant =
+    change.tenantId === null ? '' : `AND tenant_id = ${parameters.add(change.tenantId)}`;
+  const conditions = ['task.task_id = target.task_id'];
+  if (change.expectedVersion !== null) {
+    conditions.push(`target.version = ${parameters.add(change.expectedVersion)}`);
+  }
+  const allowed = allowedStatuses(change);
+  if (allowed !== null) {
+    conditions.push(`target.status IN (${sqlLiterals(allowed)})`);
+  }
+  const parts = [
+    `target AS (
+      SELECT task_id, status, version FROM ${names.tasks} WHERE task_id = ${id} ${tenant} FOR UPDATE
+    )`,
+    `changed AS (
+      UPDATE ${names.tasks} AS task SET ${settings(updates, events.length, parameters).join(', ')}
+      FROM target WHERE ${conditions.join(' AND ')}
+      RETURNING task.task_id, task.last_event_sequence
+    )`,
+    ...(events.length === 0
+      ? []
+      : [appendEvents(names, 'changed', events, updates?.status ?? null, parameters)]),
+  ];
+  return {
+    text: `WITH ${parts.join(', ')}
+      SELECT target.task_id, target.status, target.version,
+        changed.task_id IS NOT NULL AS changed, changed.last_event_sequence
+      FROM target LEFT JOIN changed ON TRUE`,
+    values: parameters.values,
+  };
+}
+
+/** The statuses that the task may have now, or `null` when any will do. */
+export function allowedStatuses(change: TaskChange): readonly string[] | null {
+  if (change.updates?.status !== undefined) {
+    return predecessorsOf(change.updates.status);
+  }
+  return change.events.length > 0 ? ACTIVE_STATUSES : null;
+}
+
+function settings(
+  updates: TaskUpdates | null,
+  eventCount: number,
+  parameters: SqlParameters,
+): string[] {
+  const set: string[] = [];
+  if (eventCount > 0) {
+    set.push(`last_event_sequence = task.last_event_sequence + ${eventCount}`);
+  }
+  if (updates === null) {
+    return set;
+  }
+  const { leaseOwner, ...fields } = updates;
+  const ends = updates.status !== undefined && isTerminal(updates.status);
+  set.push('version = task.version + 1', 'updated_at = NOW()');
+  if (ends) {
+    set.push('finished_at = NOW()', 'lease_owner = NULL');
+  } else if (leaseOwner !== undefined) {
+    set.push(`lease_owner = ${parameters.add(leaseOwner)}`);
+  }
+  if (updates.status === 'running') {
+    set.push('started_at = NOW()');
+  }
+  return [...set, ...assignments(fields, parameters).map(([column, sql]) => `${column} = ${sql}`)];
+}
