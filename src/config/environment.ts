@@ -32,19 +32,31 @@ export function choice<const T extends string>(
     });
 }
 
-/** A whole number within bounds. */
+/** A whole number within bounds. Without a default, a variable that is not set is `undefined`. */
 export function integer(bounds: {
   minimum: number;
   maximum?: number;
   defaultValue: number;
-}): z.ZodType<number, string | undefined> {
+}): z.ZodType<number, string | undefined>;
+export function integer(bounds: {
+  minimum: number;
+  maximum?: number;
+}): z.ZodType<number | undefined, string | undefined>;
+export function integer(bounds: {
+  minimum: number;
+  maximum?: number;
+  defaultValue?: number;
+}): z.ZodType<number | undefined, string | undefined> {
   const { minimum, maximum = Number.MAX_SAFE_INTEGER, defaultValue } = bounds;
   const upTo = maximum === Number.MAX_SAFE_INTEGER ? 'up' : `to ${maximum}`;
   return z
     .string()
     .optional()
     .transform((value, context) => {
-      const parsed = value === undefined ? defaultValue : Number(value);
+      if (value === undefined) {
+        return defaultValue;
+      }
+      const parsed = Number(value);
       const fits = Number.isSafeInteger(parsed) && parsed >= minimum && parsed <= maximum;
       return fits ? parsed : refuse(context, `write a whole number from ${minimum} ${upTo}`);
     });

@@ -33,11 +33,11 @@ export async function findFreePort(): Promise<number> {
 }
 
 /** Starts a real Postgres in a folder of its own under the system's temporary folder. */
-export async function startPostgres(): Promise<PostgresServer> {
+export async function startPostgres(options: { port?: number } = {}): Promise<PostgresServer> {
   const databaseDir = await mkdtemp(join(tmpdir(), 'task-storage-postgres-'));
   // Postgres refuses to run as root: another user runs it then, who must reach the folder.
   await chmod(databaseDir, 0o755);
-  const port = await findFreePort();
+  const port = options.port ?? (await findFreePort());
   const log: string[] = [];
   const server = new EmbeddedPostgres({
     databaseDir: join(databaseDir, 'data'),

@@ -2,7 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import { TaskStorageError } from '../../task/errors.js';
 import { toTaskStorageError } from './postgres-errors.js';
-import type { ResolvedPostgresOptions } from './postgres-storage-options.js';
+import type { ResolvedPostgresOptions } from './resolve-postgres-options.js';
+import { silentLogger } from './silent-logger.js';
 
 const FIRST_RETRY_MS = 250;
 const LONGEST_RETRY_MS = 5_000;
@@ -21,7 +22,7 @@ export function createDataSource(
     poolSize: options.poolSize,
     connectTimeoutMS: options.connectTimeoutMs,
     installExtensions: false,
-    logging: false,
+    logger: silentLogger,
     poolErrorHandler: (error: unknown) =>
       options.onWarning(`An idle Postgres connection was lost: ${messageOf(error)}`),
     extra: {
@@ -61,6 +62,7 @@ export function createMigrationDataSource(
     synchronize: false,
     dropSchema: false,
     cache: false,
+    logger: silentLogger,
     poolSize: 1,
     extra: {
       ...(typeof extra === 'object' ? extra : {}),

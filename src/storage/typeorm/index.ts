@@ -1,2 +1,5 @@
 export { createPostgresTaskStorage } from './postgres-task-storage.js';
-export type { PostgresStorageOptions } from './postgres-storage-options.js';
+export type {
+  PostgresTaskStorageOptions,
+  TypeOrmDataSource,
+} from './postgres-task-storage-options.js';

@@ -1,3 +1,4 @@
+import { types } from 'node:util';
 import { TaskStorageError, type TaskStorageErrorCode } from '../../task/errors.js';
 
 /** SQLSTATE: https://www.postgresql.org/docs/18/errcodes-appendix.html */
@@ -44,14 +45,18 @@ const TEXT_BY_CODE: Readonly<Partial<Record<TaskStorageErrorCode, string>>> = {
 };
 
 function readCode(error: unknown): string {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string'
+  return types.isNativeError(error) && 'code' in error && typeof error.code === 'string'
     ? error.code
     : '';
 }
 
+function readMessage(error: unknown): string {
+  return types.isNativeError(error) ? error.message : '';
+}
+
 /** TypeORM wraps what the driver says, together with the parameters, which may be confidential. */
 function driverErrorOf(error: unknown): unknown {
-  return error instanceof Error && 'driverError' in error ? error.driverError : error;
+  return types.isNativeError(error) && 'driverError' in error ? error.driverError : error;
 }
 
 function classify(driverError: unknown): TaskStorageErrorCode {
@@ -63,13 +68,7 @@ function classify(driverError: unknown): TaskStorageErrorCode {
   if (NETWORK_ERRORS.has(code)) {
     return 'UNAVAILABLE';
   }
-  if (driverError instanceof AggregateError) {
-    return driverError.errors.some((error) => classify(error) === 'UNAVAILABLE')
-      ? 'UNAVAILABLE'
-      : 'INTERNAL';
-  }
-  const message = driverError instanceof Error ? driverError.message : '';
-  return CONNECTION_MESSAGES.test(message) ? 'UNAVAILABLE' : 'INTERNAL';
+  return CONNECTION_MESSAGES.test(readMessage(driverError)) ? 'UNAVAILABLE' : 'INTERNAL';
 }
 
 /** Turns whatever TypeORM or node-postgres threw into the storage's own error. */
@@ -79,8 +78,10 @@ export function toTaskStorageError(error: unknown): TaskStorageError {
   }
   const cause = driverErrorOf(error);
   const code = classify(cause);
-  const detail = cause instanceof Error && cause.message !== '' ? `: ${cause.message}` : '';
-  return new TaskStorageError(code, (TEXT_BY_CODE[code] ?? 'Postgres failed') + detail, { cause });
+  // A host with several addresses fails with an AggregateError, which has a code and no message.
+  const detail = readMessage(cause) || readCode(cause);
+  const message = TEXT_BY_CODE[code] ?? 'Postgres failed';
+  return new TaskStorageError(code, detail === '' ? message : `${message}: ${detail}`, { cause });
 }
 
 /**

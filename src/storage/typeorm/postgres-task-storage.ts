@@ -13,7 +13,8 @@ import { PAGE_TOKEN_KEY_SETTING } from './migrations/create-storage-columns.js';
 import { prepareSchema } from './migrator.js';
 import { PostgresConnection } from './postgres-connection.js';
 import { PostgresSettings } from './postgres-settings.js';
-import { resolvePostgresOptions, type PostgresStorageOptions } from './postgres-storage-options.js';
+import type { PostgresTaskStorageOptions } from './postgres-task-storage-options.js';
+import { resolvePostgresOptions } from './resolve-postgres-options.js';
 import { PostgresTaskOperations, type PostgresContext } from './postgres-task-operations.js';
 import { SchemaNames } from './schema-names.js';
 
@@ -78,7 +79,7 @@ class PostgresTaskStorage extends PostgresTaskOperations implements TaskStorage 
  *   this version, or missing and not to be made; `UNAVAILABLE` when the database did not come up
  */
 export async function createPostgresTaskStorage(
-  options: PostgresStorageOptions,
+  options: PostgresTaskStorageOptions,
 ): Promise<TaskStorage> {
   const resolved = resolvePostgresOptions(options);
   const names = new SchemaNames(resolved.schema, resolved.table);

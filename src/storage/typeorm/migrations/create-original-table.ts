@@ -1,4 +1,5 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
+import { TaskStorageError } from '../../../task/errors.js';
 import { quoteIdentifier, type SchemaNames } from '../schema-names.js';
 import { refuseToGoBack, type MigrationClass } from './migration-class.js';
 
@@ -54,11 +55,23 @@ export function createOriginalTable(names: SchemaNames, adoptedTimeZone: string)
       if (columns.length === 0) {
         return;
       }
-      await runner.query(`SELECT set_config('TimeZone', $1, true)`, [adoptedTimeZone]);
+      await this.#setZone(runner);
       const changes = columns.map(
         ({ column_name }) => `ALTER COLUMN ${quoteIdentifier(column_name)} TYPE TIMESTAMPTZ`,
       );
       await runner.query(`ALTER TABLE ${names.tasks} ${changes.join(', ')}`);
+    }
+
+    async #setZone(runner: QueryRunner): Promise<void> {
+      try {
+        await runner.query(`SELECT set_config('TimeZone', $1, true)`, [adoptedTimeZone]);
+      } catch (error) {
+        throw new TaskStorageError(
+          'MISCONFIGURED',
+          `adoptedTimeZone (POSTGRES_ADOPTED_TIME_ZONE) is ${JSON.stringify(adoptedTimeZone)}; write a zone that Postgres knows, such as UTC or Europe/Berlin`,
+          { cause: error },
+        );
+      }
     }
   };
 }

@@ -1,36 +1,6 @@
-import type { DataSource } from 'typeorm';
+import { DataSource } from 'typeorm';
 import { InvalidTaskError, TaskStorageError } from '../../task/errors.js';
-
-/** How a Postgres task storage finds and uses its database. Give one of the first two. */
-export interface PostgresStorageOptions {
-  /** For example `postgresql://user:password@localhost:5432/agent_tasks`. */
-  connectionString?: string | undefined;
-  /** The application's own, initialized data source; it is used, never closed. */
-  dataSource?: DataSource | undefined;
-  /** The schema of the tables. Default `public`. */
-  schema?: string | undefined;
-  /** The table of the tasks; its companions are named after it. Default `agent_tasks`. */
-  table?: string | undefined;
-  /**
-   * `auto` (the default) brings the tables up to date at start; `manual` only checks them, for
-   * accounts without the right to change them.
-   */
-  migrations?: 'auto' | 'manual' | undefined;
-  /** The zone in which the original service wrote the times of an adopted table. Default `UTC`. */
-  adoptedTimeZone?: string | undefined;
-  /** The most connections, at least 2. Default 10. Not for a `dataSource`, which has its own. */
-  poolSize?: number | undefined;
-  /** How long to wait for a connection. Default 5000. Not for a `dataSource`. */
-  connectTimeoutMs?: number | undefined;
-  /** How long a statement may take. Default 15000. Not for a `dataSource`. */
-  statementTimeoutMs?: number | undefined;
-  /** How long a statement may wait for a lock. Default 5000. Not for a `dataSource`. */
-  lockTimeoutMs?: number | undefined;
-  /** How long to keep trying at start while the database is not up. Default 30000; 0 never. */
-  connectRetryMs?: number | undefined;
-  /** Where warnings go, such as a line for each failed attempt to connect. Default nowhere. */
-  onWarning?: ((message: string) => void) | undefined;
-}
+import type { PostgresTaskStorageOptions } from './postgres-task-storage-options.js';
 
 /** The options with their defaults. */
 export interface ResolvedPostgresOptions {
@@ -53,7 +23,9 @@ const EXAMPLE = 'postgresql://user:password@localhost:5432/agent_tasks';
  * @throws {TaskStorageError} `MISCONFIGURED`, naming what is missing or too much
  * @throws {InvalidTaskError} naming a number out of bounds
  */
-export function resolvePostgresOptions(options: PostgresStorageOptions): ResolvedPostgresOptions {
+export function resolvePostgresOptions(
+  options: PostgresTaskStorageOptions,
+): ResolvedPostgresOptions {
   return {
     source: resolveSource(options),
     schema: options.schema ?? 'public',
@@ -70,12 +42,15 @@ export function resolvePostgresOptions(options: PostgresStorageOptions): Resolve
   };
 }
 
-function resolveSource(options: PostgresStorageOptions): ResolvedPostgresOptions['source'] {
+function resolveSource(options: PostgresTaskStorageOptions): ResolvedPostgresOptions['source'] {
   const { connectionString, dataSource } = options;
   if (dataSource !== undefined && connectionString !== undefined) {
     throw misconfigured('connectionString and dataSource exclude each other; give one of them');
   }
   if (dataSource !== undefined) {
+    if (!(dataSource instanceof DataSource)) {
+      throw misconfigured('dataSource is not a DataSource of the installed typeorm; give one');
+    }
     if (dataSource.options.type !== 'postgres') {
       throw misconfigured(
         `dataSource is of type "${dataSource.options.type}"; give one of type "postgres"`,
@@ -87,11 +62,15 @@ function resolveSource(options: PostgresStorageOptions): ResolvedPostgresOptions
     return { dataSource };
   }
   if (connectionString === undefined || connectionString === '') {
-    throw misconfigured(`The postgres storage needs a connectionString, for example ${EXAMPLE}`);
+    throw misconfigured(
+      `The postgres storage needs a connectionString or a dataSource, for example ${EXAMPLE}`,
+    );
   }
   if (!/^postgres(ql)?:\/\//.test(connectionString) || !URL.canParse(connectionString)) {
     // Not quoted: whatever it is, it may hold a password.
-    throw misconfigured(`connectionString is not a Postgres URL; write one such as ${EXAMPLE}`);
+    throw misconfigured(
+      `connectionString (POSTGRES_CONNECTION_STRING) is not a Postgres URL; write one such as ${EXAMPLE}`,
+    );
   }
   return { connectionString };
 }

@@ -1,0 +1,1 @@
+export { createMemoryTaskStorage, type MemoryTaskStorageOptions } from './memory-task-storage.js';

@@ -1,0 +1,34 @@
+import type { TaskStorage } from '../../src/task/task-storage.js';
+
+/** Runs before an operation; a rejection takes its place. */
+export type Interceptor = (operation: string) => Promise<void>;
+
+/** A storage that a test can make fail or wait. */
+export interface InterceptedStorage {
+  readonly storage: TaskStorage;
+  /** From now on the interceptor runs before each operation; `null` ends that. */
+  intercept(interceptor: Interceptor | null): void;
+}
+
+/** Puts itself before every operation of a storage. */
+export function interceptStorage(inner: TaskStorage): InterceptedStorage {
+  let current: Interceptor | null = null;
+  const storage = new Proxy(inner, {
+    get: (target, key) => {
+      const value: unknown = Reflect.get(target, key);
+      if (typeof value !== 'function') {
+        return value;
+      }
+      return async (...parameters: unknown[]) => {
+        await current?.(String(key));
+        return value.apply(target, parameters);
+      };
+    },
+  });
+  return {
+    storage,
+    intercept: (interceptor) => {
+      current = interceptor;
+    },
+  };
+}
