@@ -116,7 +116,8 @@ export function changeTask(names: SchemaNames, change: TaskChange): SqlStatement
   }
   const allowed = allowedStatuses(change);
   if (allowed !== null) {
-    conditions.push(`target.status IN (${sqlLiterals(allowed)})`);
+    // An array, because nothing may become pending and SQL has no empty IN list.
+    conditions.push(`target.status = ANY (${parameters.add(allowed)}::varchar[])`);
   }
   const parts = [
     `target AS (
