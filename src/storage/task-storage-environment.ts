@@ -24,7 +24,7 @@ export const taskStorageEnvironment = z.object({
   POSTGRES_CONNECTION_STRING: text(),
   POSTGRES_SCHEMA: text('public'),
   POSTGRES_TABLE: text('agent_tasks'),
-  POSTGRES_POOL_SIZE: integer({ minimum: 2, maximum: 10_000, defaultValue: 10 }),
+  POSTGRES_POOL_SIZE: integer({ minimum: 3, maximum: 10_000, defaultValue: 10 }),
   POSTGRES_CONNECT_TIMEOUT_MS: milliseconds(5_000),
   POSTGRES_STATEMENT_TIMEOUT_MS: milliseconds(15_000),
   POSTGRES_LOCK_TIMEOUT_MS: milliseconds(5_000),

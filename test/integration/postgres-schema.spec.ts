@@ -70,7 +70,7 @@ describe('a fresh database', () => {
 
   it('is migrated once by ten replicas that start at once', async () => {
     const storages = await Promise.all(
-      Array.from({ length: 10 }, async () => open({ poolSize: 2 })),
+      Array.from({ length: 10 }, async () => open({ poolSize: 3 })),
     );
     expect(await storages[0]?.createTask(newTask)).toBe(true);
     expect(await storages[9]?.getTask('new')).toMatchObject({ query: 'add 2 and 2' });

@@ -144,7 +144,7 @@ describe('TaskStorageModule.forRootAsync() without arguments', () => {
     ],
     [
       { TASK_STORAGE_BACKEND: 'postgres', POSTGRES_POOL_SIZE: 'many' },
-      'POSTGRES_POOL_SIZE is "many"; write a whole number from 2 to 10000',
+      'POSTGRES_POOL_SIZE is "many"; write a whole number from 3 to 10000',
     ],
     [
       { MEMORY_MAX_TASKS: '-1', TASK_STORAGE_MIGRATIONS: 'never' },

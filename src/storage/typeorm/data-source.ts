@@ -94,8 +94,15 @@ export async function connectWithRetry(
     } catch (error) {
       const failure = toTaskStorageError(error);
       const pauseMs = Math.min(FIRST_RETRY_MS * 2 ** (attempt - 1), LONGEST_RETRY_MS);
-      if (failure.code !== 'UNAVAILABLE' || Date.now() + pauseMs > deadline) {
+      if (failure.code !== 'UNAVAILABLE') {
         throw failure;
+      }
+      if (Date.now() + pauseMs > deadline) {
+        throw new TaskStorageError(
+          'UNAVAILABLE',
+          `${failure.message}; start the database, or correct the connection string (POSTGRES_CONNECTION_STRING)`,
+          { cause: failure.cause },
+        );
       }
       onWarning(`${failure.message} (attempt ${attempt}); trying again in ${pauseMs} ms`);
       await delay(pauseMs);

@@ -24,7 +24,7 @@ export interface PostgresTaskStorageOptions {
   migrations?: 'auto' | 'manual' | undefined;
   /** The zone in which the original service wrote the times of an adopted table. Default `UTC`. */
   adoptedTimeZone?: string | undefined;
-  /** The most connections, at least 2. Default 10. Not for a `dataSource`, which has its own. */
+  /** The most connections, at least 3. Default 10. Not for a `dataSource`, which has its own. */
   poolSize?: number | undefined;
   /** How long to wait for a connection. Default 5000. Not for a `dataSource`. */
   connectTimeoutMs?: number | undefined;

@@ -32,8 +32,8 @@ export function resolvePostgresOptions(
     table: options.table ?? 'agent_tasks',
     migrations: options.migrations ?? 'auto',
     adoptedTimeZone: options.adoptedTimeZone ?? 'UTC',
-    // One for the work that runs exclusively, one for what that work does.
-    poolSize: atLeast('poolSize', options.poolSize ?? 10, 2),
+    // Two for work that runs exclusively (a running service, its retention), one for all the rest.
+    poolSize: atLeast('poolSize', options.poolSize ?? 10, 3),
     connectTimeoutMs: atLeast('connectTimeoutMs', options.connectTimeoutMs ?? 5_000, 1),
     statementTimeoutMs: atLeast('statementTimeoutMs', options.statementTimeoutMs ?? 15_000, 1),
     lockTimeoutMs: atLeast('lockTimeoutMs', options.lockTimeoutMs ?? 5_000, 1),
