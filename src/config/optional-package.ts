@@ -3,13 +3,16 @@ import { ConfigurationError } from './configuration-error.js';
 /** What Node.js says of a package that is not there; `require` and `import` use different codes. */
 const NOT_FOUND_CODES: readonly unknown[] = ['ERR_MODULE_NOT_FOUND', 'MODULE_NOT_FOUND'];
 
-function saysNotInstalled(error: unknown, packageName: string): error is Error {
+/** Goes by what the error says, not by its class: a test runner's errors are of another realm. */
+function saysNotInstalled(error: unknown, packageName: string): boolean {
   return (
-    error instanceof Error &&
+    typeof error === 'object' &&
+    error !== null &&
     'code' in error &&
     NOT_FOUND_CODES.includes(error.code) &&
-    // A package that is there but lacks one of its own dependencies is named in its stead.
-    error.message.includes(`'${packageName}'`)
+    'message' in error &&
+    // A package that is there but lacks one of its own dependencies is not named.
+    String(error.message).includes(`'${packageName}'`)
   );
 }
 
