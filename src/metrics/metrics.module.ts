@@ -1,0 +1,40 @@
+import { Module, type DynamicModule } from '@nestjs/common';
+import { optionsFromConfigService } from '../config/options-from-config-service.js';
+import { TASK_STORAGE, type TaskStorage } from '../task/task-storage.js';
+import { readMetricsOptions, type MetricsOptions } from './metrics-environment.js';
+import { MetricsService } from './metrics.service.js';
+
+const METRICS_OPTIONS = Symbol('METRICS_OPTIONS');
+
+async function register(): Promise<DynamicModule> {
+  const { imports, inject, useFactory } = await optionsFromConfigService(
+    MetricsModule.name,
+    readMetricsOptions,
+  );
+  return {
+    module: MetricsModule,
+    imports,
+    providers: [
+      { provide: METRICS_OPTIONS, inject, useFactory },
+      {
+        provide: MetricsService,
+        inject: [TASK_STORAGE, METRICS_OPTIONS],
+        useFactory: (storage: TaskStorage, options: MetricsOptions) =>
+          new MetricsService(storage, options),
+      },
+    ],
+    exports: [MetricsService],
+  };
+}
+
+/** Serves metrics for Prometheus. The application provides a global `TASK_STORAGE`. */
+@Module({})
+export class MetricsModule {
+  /** Reads ENABLE_PROMETHEUS, PROMETHEUS_HOST and PROMETHEUS_PORT through ConfigService. */
+  static forRootAsync(): Promise<DynamicModule> {
+    const registration = register();
+    // Nest awaits it later than Node.js looks for rejections that nobody handles.
+    registration.catch(() => undefined);
+    return registration;
+  }
+}
