@@ -6,6 +6,7 @@ const CODE_BY_SQLSTATE: ReadonlyMap<string, TaskStorageErrorCode> = new Map([
   ['25006', 'UNAVAILABLE'], // read_only_sql_transaction: a standby, or a primary demoted under us
   ['40001', 'UNAVAILABLE'], // serialization_failure
   ['40P01', 'UNAVAILABLE'], // deadlock_detected
+  ['55000', 'UNAVAILABLE'], // object_not_in_prerequisite_state: a database that takes no connections
   ['55P03', 'UNAVAILABLE'], // lock_not_available: lock_timeout
   ['57014', 'UNAVAILABLE'], // query_canceled: statement_timeout
   ['3D000', 'MISCONFIGURED'], // invalid_catalog_name: no such database

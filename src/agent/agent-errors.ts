@@ -1,0 +1,56 @@
+import { describeUnknown } from './task-messages.js';
+
+/**
+ * Why the service refuses a call, for programs. Stable: a code never changes its meaning.
+ *
+ * - `INVALID`: a field of the request is wrong; the message names it.
+ * - `TASK_NOT_FOUND`: there is no such task.
+ * - `TASK_NOT_ENDED`: the task must have ended first.
+ * - `NO_RUNNER`: the service runs no tasks.
+ * - `CONFIG_READ_ONLY`: the global configuration cannot be set by calls.
+ * - `STOPPING`: the service is being stopped; another replica may answer.
+ */
+export type AgentErrorCode =
+  'INVALID' | 'TASK_NOT_FOUND' | 'TASK_NOT_ENDED' | 'NO_RUNNER' | 'CONFIG_READ_ONLY' | 'STOPPING';
+
+/** A call that the service refuses. The message is for its caller. */
+export class AgentError extends Error {
+  override readonly name: string = 'AgentError';
+
+  constructor(
+    readonly code: AgentErrorCode,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+/** A field of a request is wrong. `field` is its path, such as `runningConfig.mode`. */
+export class InvalidRequestError extends AgentError {
+  override readonly name = 'InvalidRequestError';
+
+  constructor(
+    readonly field: string,
+    problem: string,
+  ) {
+    super('INVALID', `${field} ${problem}`);
+  }
+}
+
+/** There is no such task. */
+export class TaskNotFoundError extends AgentError {
+  override readonly name = 'TaskNotFoundError';
+
+  constructor(readonly taskId: string) {
+    super('TASK_NOT_FOUND', describeUnknown(taskId));
+  }
+}
+
+/** The service is being stopped. */
+export class ServiceStoppingError extends AgentError {
+  override readonly name = 'ServiceStoppingError';
+
+  constructor() {
+    super('STOPPING', 'The service is being stopped; try again');
+  }
+}

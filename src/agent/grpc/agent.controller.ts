@@ -1,0 +1,107 @@
+import { hostname } from 'node:os';
+import { Controller, Inject, UseFilters } from '@nestjs/common';
+import { GrpcMethod } from '@nestjs/microservices';
+import type { Observable } from 'rxjs';
+import type { TaskStorage } from '../../task/task-storage.js';
+import { AGENT_SETTINGS, AGENT_STORAGE, type AgentSettings } from '../agent-options.js';
+import { TaskNotFoundError } from '../agent-errors.js';
+import { readPackageVersion } from '../package-version.js';
+import { TaskFollower } from '../supervisor/task-follower.js';
+import { TaskSupervisor } from '../supervisor/task-supervisor.js';
+import { runAgentInstructionSchema, taskIdSchema } from '../wire/agent-requests.js';
+import {
+  toCancelTaskResponse,
+  toQueryTaskStatusResponse,
+  toTaskStream,
+  unknownTaskResponse,
+  type CancelTaskResponse,
+  type QueryTaskStatusResponse,
+  type TaskStream,
+} from '../wire/agent-responses.js';
+import { parseRequest } from '../wire/request-parsing.js';
+import { isTaskId } from '../wire/task-id.js';
+import { GrpcExceptionFilter } from './grpc-exception.filter.js';
+import { InstructionStream } from './instruction-stream.js';
+import { streamAnswer, type StreamCall } from './stream-answer.js';
+
+/** The full name, because an application may serve another `Agent`. */
+const SERVICE = 'lybic.agent.Agent';
+
+/** The RPCs of `lybic.agent.Agent` that run, follow and cancel tasks. */
+@Controller()
+@UseFilters(GrpcExceptionFilter)
+export class AgentController {
+  readonly #version = readPackageVersion();
+
+  constructor(
+    @Inject(AGENT_STORAGE) private readonly storage: TaskStorage,
+    @Inject(AGENT_SETTINGS) private readonly settings: AgentSettings,
+    private readonly supervisor: TaskSupervisor,
+    private readonly follower: TaskFollower,
+    private readonly instructions: InstructionStream,
+  ) {}
+
+  @GrpcMethod(SERVICE, 'GetAgentInfo')
+  getAgentInfo() {
+    return {
+      version: this.#version,
+      maxConcurrentTasks: this.settings.maxTasks,
+      log_level: this.settings.logLevel,
+      domain: hostname(),
+    };
+  }
+
+  @GrpcMethod(SERVICE, 'RunAgentInstruction')
+  runAgentInstruction(
+    request: unknown,
+    _metadata: unknown,
+    call: StreamCall,
+  ): Observable<TaskStream> {
+    const instruction = parseRequest(runAgentInstructionSchema, request);
+    return streamAnswer(call, (ended) => this.instructions.run(instruction, ended));
+  }
+
+  @GrpcMethod(SERVICE, 'RunAgentInstructionAsync')
+  async runAgentInstructionAsync(request: unknown): Promise<{ taskId: string }> {
+    const instruction = parseRequest(runAgentInstructionSchema, request);
+    return { taskId: await this.supervisor.submit(instruction) };
+  }
+
+  @GrpcMethod(SERVICE, 'GetAgentTaskStream')
+  getAgentTaskStream(
+    request: unknown,
+    _metadata: unknown,
+    call: StreamCall,
+  ): Observable<{ taskStream: TaskStream }> {
+    const { taskId } = parseRequest(taskIdSchema, request);
+    return streamAnswer(call, (ended) => this.#stages(taskId, ended));
+  }
+
+  @GrpcMethod(SERVICE, 'QueryTaskStatus')
+  async queryTaskStatus(request: unknown): Promise<QueryTaskStatusResponse> {
+    const { taskId } = parseRequest(taskIdSchema, request);
+    const task = isTaskId(taskId) ? await this.storage.getTask(taskId) : null;
+    return task === null ? unknownTaskResponse(taskId) : toQueryTaskStatusResponse(task);
+  }
+
+  @GrpcMethod(SERVICE, 'CancelTask')
+  async cancelTask(request: unknown): Promise<CancelTaskResponse> {
+    const { taskId } = parseRequest(taskIdSchema, request);
+    return toCancelTaskResponse(
+      taskId,
+      isTaskId(taskId) ? await this.supervisor.cancel(taskId) : { kind: 'unknown' },
+    );
+  }
+
+  async *#stages(
+    taskId: string,
+    ended: AbortSignal,
+  ): AsyncGenerator<{ taskStream: TaskStream }, void, undefined> {
+    if (!isTaskId(taskId)) {
+      throw new TaskNotFoundError(taskId);
+    }
+    for await (const event of this.follower.follow(taskId, 0, ended)) {
+      yield { taskStream: toTaskStream(event) };
+    }
+  }
+}

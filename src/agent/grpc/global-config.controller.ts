@@ -1,0 +1,74 @@
+import { Controller, Inject, UseFilters } from '@nestjs/common';
+import { GrpcMethod } from '@nestjs/microservices';
+import type { JsonObject } from '../../task/json.js';
+import type { TaskStorage } from '../../task/task-storage.js';
+import { TaskNotFoundError } from '../agent-errors.js';
+import { AGENT_STORAGE } from '../agent-options.js';
+import { GLOBAL_CONFIG_ID, GlobalConfig } from '../global-config/global-config.js';
+import {
+  getCommonConfigSchema,
+  setGlobalCommonConfigSchema,
+  setGlobalModelSchema,
+} from '../wire/agent-requests.js';
+import { toCommonConfig } from '../wire/agent-responses.js';
+import type { GlobalModelStage } from '../wire/common-config.js';
+import { parseRequest } from '../wire/request-parsing.js';
+import { isTaskId } from '../wire/task-id.js';
+import { GrpcExceptionFilter } from './grpc-exception.filter.js';
+
+const SERVICE = 'lybic.agent.Agent';
+
+/** The RPCs of `lybic.agent.Agent` that read and set configurations. */
+@Controller()
+@UseFilters(GrpcExceptionFilter)
+export class GlobalConfigController {
+  constructor(
+    @Inject(AGENT_STORAGE) private readonly storage: TaskStorage,
+    private readonly globalConfig: GlobalConfig,
+  ) {}
+
+  @GrpcMethod(SERVICE, 'GetGlobalCommonConfig')
+  async getGlobalCommonConfig(): Promise<JsonObject> {
+    return this.globalConfig.read();
+  }
+
+  @GrpcMethod(SERVICE, 'GetCommonConfig')
+  async getCommonConfig(request: unknown): Promise<JsonObject> {
+    const { id } = parseRequest(getCommonConfigSchema, request);
+    if (id === GLOBAL_CONFIG_ID) {
+      return this.globalConfig.read();
+    }
+    const task = isTaskId(id) ? await this.storage.getTask(id) : null;
+    if (task === null) {
+      throw new TaskNotFoundError(id);
+    }
+    return toCommonConfig(task);
+  }
+
+  @GrpcMethod(SERVICE, 'SetGlobalCommonConfig')
+  async setGlobalCommonConfig(request: unknown): Promise<{ success: boolean; id: string }> {
+    const { commonConfig } = parseRequest(setGlobalCommonConfigSchema, request);
+    await this.globalConfig.replace(commonConfig);
+    return { success: true, id: GLOBAL_CONFIG_ID };
+  }
+
+  @GrpcMethod(SERVICE, 'SetGlobalCommonLLMConfig')
+  async setGlobalCommonLlmConfig(request: unknown): Promise<JsonObject> {
+    return this.#setModel('actionGeneratorModel', request);
+  }
+
+  @GrpcMethod(SERVICE, 'SetGlobalGroundingLLMConfig')
+  async setGlobalGroundingLlmConfig(request: unknown): Promise<JsonObject> {
+    return this.#setModel('groundingModel', request);
+  }
+
+  @GrpcMethod(SERVICE, 'SetGlobalEmbeddingLLMConfig')
+  async setGlobalEmbeddingLlmConfig(request: unknown): Promise<JsonObject> {
+    return this.#setModel('embeddingModel', request);
+  }
+
+  async #setModel(stage: GlobalModelStage, request: unknown): Promise<JsonObject> {
+    const { llmConfig } = parseRequest(setGlobalModelSchema, request);
+    return this.globalConfig.replaceModel(stage, llmConfig);
+  }
+}

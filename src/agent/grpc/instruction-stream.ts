@@ -1,0 +1,49 @@
+import { Injectable, Logger } from '@nestjs/common';
+import { isTerminal } from '../../task/task-lifecycle.js';
+import { describeError } from '../describe-error.js';
+import { TaskFollower } from '../supervisor/task-follower.js';
+import { TaskSupervisor } from '../supervisor/task-supervisor.js';
+import type { RunAgentInstruction } from '../wire/agent-requests.js';
+import { toTaskStream, type TaskStream } from '../wire/agent-responses.js';
+import { isPortClosing } from './port-closing.js';
+
+/** Runs a task for a call: the task ends with the call when its client goes. */
+@Injectable()
+export class InstructionStream {
+  readonly #logger = new Logger(InstructionStream.name);
+
+  constructor(
+    private readonly supervisor: TaskSupervisor,
+    private readonly follower: TaskFollower,
+  ) {}
+
+  /** @param callEnded aborted when the call has ended, in whatever way */
+  async *run(
+    request: RunAgentInstruction,
+    callEnded: AbortSignal,
+  ): AsyncGenerator<TaskStream, void, undefined> {
+    const taskId = await this.supervisor.submit(request);
+    let taskEnded = false;
+    try {
+      for await (const event of this.follower.follow(taskId, 0, callEnded)) {
+        taskEnded = event.status !== null && isTerminal(event.status);
+        yield toTaskStream(event);
+      }
+    } finally {
+      // A service that breaks its calls by closing its port ends its tasks as interrupted.
+      if (callEnded.aborted && !taskEnded && !isPortClosing()) {
+        await this.#cancel(taskId);
+      }
+    }
+  }
+
+  async #cancel(taskId: string): Promise<void> {
+    try {
+      await this.supervisor.cancel(taskId);
+    } catch (error) {
+      this.#logger.warn(
+        `Task ${taskId} is not yet cancelled, though its client is gone: ${describeError(error)}`,
+      );
+    }
+  }
+}

@@ -1,0 +1,26 @@
+export { AgentModule } from './agent.module.js';
+export type {
+  AgentModuleAsyncOptions,
+  AgentModuleRegistration,
+  AgentRunnerFactory,
+} from './agent.module.js';
+export type { AgentModuleOptions } from './agent-options.js';
+export { agentEnvironment, readAgentOptions, type AgentEnvironment } from './agent-environment.js';
+export {
+  AGENT_RUNNER,
+  type AgentOutcome,
+  type AgentProgress,
+  type AgentRun,
+  type AgentRunner,
+  type PreviousTask,
+} from './agent-runner.js';
+export { createAgentGrpcOptions, type AgentGrpcOptions } from './grpc/agent-grpc-options.js';
+export {
+  CommandAgentRunner,
+  commandRunnerEnvironment,
+  createCommandAgentRunner,
+  parseCommandLine,
+  type CommandAgentRunnerOptions,
+  type CommandLine,
+  type CommandRunnerEnvironment,
+} from './command-runner/index.js';

@@ -1,0 +1,60 @@
+import type { TerminalStatus } from '../../task/task-lifecycle.js';
+import type { AgentOutcome } from '../agent-runner.js';
+import { storableText, storableWord } from '../storable-text.js';
+import { DEFAULT_FINAL_STATE } from '../task-messages.js';
+import { storableProgress, type TaskProgress } from './task-progress.js';
+
+const MAX_FINAL_STATE_CHARACTERS = 50;
+
+/** How a run ends; the fields of the task that say so. */
+export interface TaskEnding {
+  readonly status: TerminalStatus;
+  readonly finalState: string;
+  readonly result: string | null;
+  readonly error: string | null;
+  readonly progress: TaskProgress;
+}
+
+/** The runner returned. */
+export function finished(outcome: AgentOutcome, onDropped: (problem: string) => void): TaskEnding {
+  const finalState = storableWord(outcome.finalState ?? '', MAX_FINAL_STATE_CHARACTERS);
+  return {
+    status: 'finished',
+    finalState: finalState === '' ? DEFAULT_FINAL_STATE : finalState,
+    result: typeof outcome.result === 'string' ? storableText(outcome.result) : null,
+    error: null,
+    progress: storableProgress(outcome, onDropped),
+  };
+}
+
+function endedBadly(finalState: string, error: string): TaskEnding {
+  return { status: 'error', finalState, result: null, error, progress: {} };
+}
+
+/** The runner failed. */
+export function failed(reason: unknown): TaskEnding {
+  const message = reason instanceof Error ? reason.message : String(reason);
+  const text = storableText(message).trim();
+  return endedBadly('failed', text === '' ? 'The agent failed and gave no reason.' : text);
+}
+
+/** The task took too long. */
+export function timedOut(limitSeconds: number): TaskEnding {
+  return endedBadly(
+    'timeout',
+    `The task was stopped because it took longer than its limit of ${limitSeconds} seconds.`,
+  );
+}
+
+/** The service stopped before the task had ended. */
+export function interrupted(): TaskEnding {
+  return endedBadly(
+    'interrupted',
+    'The task was interrupted because the service was stopped before it had ended.',
+  );
+}
+
+/** Somebody asked for it. */
+export function cancelled(): TaskEnding {
+  return { status: 'cancelled', finalState: 'cancelled', result: null, error: null, progress: {} };
+}

@@ -1,0 +1,145 @@
+import type { Clock } from '../../task/clock.js';
+import type { TaskEvent } from '../../task/task-event.js';
+import { isTerminal, type TerminalStatus } from '../../task/task-lifecycle.js';
+import type { TaskStorage } from '../../task/task-storage.js';
+import type { Task } from '../../task/task.js';
+import { ServiceStoppingError, TaskNotFoundError } from '../agent-errors.js';
+import { describeState, terminalStage } from '../task-messages.js';
+import { Alarm } from './alarm.js';
+import { retryWhileUnavailable } from './storage-retry.js';
+import type { TaskWakeUps } from './task-wake-ups.js';
+
+/** How many events a follower holds at the most. */
+const PAGE_SIZE = 100;
+
+/** How often to look for what other processes have written. */
+const POLL_MS = 1_000;
+
+/**
+ * So many polls in vain, and the task itself is read too, payload and all: it may have been deleted,
+ * or ended by the original service, which writes no events.
+ */
+const POLLS_PER_TASK_READ = 5;
+
+/** For how long a follower bears a storage that does not answer. */
+const UNAVAILABLE_LIMIT_MS = 30_000;
+
+/** Follows tasks. The event log in the storage is the only truth: followers hold nothing else. */
+export class TaskFollower {
+  #stopping = false;
+
+  constructor(
+    private readonly storage: TaskStorage,
+    private readonly clock: Clock,
+    private readonly wakeUps: TaskWakeUps,
+  ) {}
+
+  /** Ends every following that has caught up. */
+  stop(): void {
+    this.#stopping = true;
+    this.wakeUps.notifyAll();
+  }
+
+  /**
+   * The events of a task after a sequence, past ones first, then live, until the one that ends it.
+   * An ended task without such an event gets one made up from what is stored of it.
+   *
+   * @param signal ends the following, without an error
+   * @throws {TaskNotFoundError} when the task does not exist, or is deleted meanwhile
+   * @throws {ServiceStoppingError} when the service stops before the task has ended
+   * @throws {TaskStorageError} `UNAVAILABLE` when the storage has not answered for half a minute
+   */
+  async *follow(
+    taskId: string,
+    afterSequence: number,
+    signal: AbortSignal,
+  ): AsyncGenerator<TaskEvent, void, undefined> {
+    const alarm = new Alarm(this.clock);
+    const ring = () => alarm.ring();
+    let taskReadDue = true;
+    const stopListening = this.wakeUps.listen(taskId, (change) => {
+      taskReadDue ||= change === 'gone';
+      alarm.ring();
+    });
+    signal.addEventListener('abort', ring, { once: true });
+    try {
+      let seen = afterSequence;
+      let pollsInVain = 0;
+      while (!signal.aborted) {
+        const events = await this.#read(signal, async () =>
+          this.storage.listEvents(taskId, { afterSequence: seen, limit: PAGE_SIZE }),
+        );
+        for (const event of events) {
+          yield event;
+          if (event.status !== null && isTerminal(event.status)) {
+            return;
+          }
+          seen = event.sequence;
+        }
+        if (events.length === PAGE_SIZE) {
+          continue;
+        }
+        if (events.length === 0 && taskReadDue) {
+          taskReadDue = false;
+          pollsInVain = 0;
+          const task = await this.#read(signal, async () => this.storage.getTask(taskId));
+          if (task === null) {
+            throw new TaskNotFoundError(taskId);
+          }
+          if (task.lastEventSequence > seen) {
+            continue;
+          }
+          if (isTerminal(task.status)) {
+            yield* this.#missingEnd(task, task.status, seen, signal);
+            return;
+          }
+        }
+        if (this.#stopping) {
+          throw new ServiceStoppingError();
+        }
+        pollsInVain += (await alarm.wait(POLL_MS)) ? 0 : 1;
+        taskReadDue ||= pollsInVain >= POLLS_PER_TASK_READ;
+      }
+    } finally {
+      stopListening();
+      signal.removeEventListener('abort', ring);
+    }
+  }
+
+  /** The end of an ended task, unless the follower has seen it before. */
+  async *#missingEnd(
+    task: Task,
+    status: TerminalStatus,
+    seen: number,
+    signal: AbortSignal,
+  ): AsyncGenerator<TaskEvent, void, undefined> {
+    const { taskId, lastEventSequence, finishedAt, updatedAt } = task;
+    if (seen > lastEventSequence) {
+      return;
+    }
+    if (lastEventSequence > 0) {
+      const [last] = await this.#read(signal, async () =>
+        this.storage.listEvents(taskId, { afterSequence: lastEventSequence - 1, limit: 1 }),
+      );
+      if (last !== undefined && last.status !== null && isTerminal(last.status)) {
+        return;
+      }
+    }
+    yield {
+      taskId,
+      sequence: lastEventSequence + 1,
+      stage: terminalStage(status),
+      message: describeState(task),
+      status,
+      createdAt: finishedAt ?? updatedAt,
+    };
+  }
+
+  async #read<T>(signal: AbortSignal, read: () => Promise<T>): Promise<T> {
+    return retryWhileUnavailable(read, {
+      clock: this.clock,
+      signal,
+      forMs: UNAVAILABLE_LIMIT_MS,
+    });
+  }
+}

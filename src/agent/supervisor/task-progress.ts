@@ -1,0 +1,39 @@
+import { InvalidTaskError } from '../../task/errors.js';
+import type { TaskUpdates } from '../../task/task.js';
+import type { AgentProgress } from '../agent-runner.js';
+import { storableJson } from '../storable-text.js';
+
+/** The fields of a task that a runner saves while it works. */
+export type TaskProgress = Pick<
+  TaskUpdates,
+  'executionStatistics' | 'conversationHistory' | 'sandboxInfo'
+>;
+
+const FIELDS = ['executionStatistics', 'conversationHistory', 'sandboxInfo'] as const;
+
+/**
+ * Copies what a runner saves. A field with a value that JSON cannot say is left out whole, and keeps
+ * what was saved before: half of it would be wrong, and failing the run for it would be worse.
+ *
+ * @param onDropped is told which value it was
+ */
+export function storableProgress(
+  progress: AgentProgress,
+  onDropped: (problem: string) => void,
+): TaskProgress {
+  const storable: TaskProgress = {};
+  for (const field of FIELDS) {
+    const value = progress[field] ?? undefined;
+    try {
+      if (value !== undefined) {
+        storable[field] = storableJson(value, field);
+      }
+    } catch (error) {
+      if (!(error instanceof InvalidTaskError)) {
+        throw error;
+      }
+      onDropped(error.message);
+    }
+  }
+  return storable;
+}

@@ -1,0 +1,191 @@
+import { z } from 'zod';
+import type { JsonObject } from '../../task/json.js';
+import type { TaskEvent } from '../../task/task-event.js';
+import { MAX_INTEGER, MAX_PAGE_SIZE } from '../../task/task-input.js';
+import type { TerminalStatus } from '../../task/task-lifecycle.js';
+import type { Task, TaskStatus, TaskSummary } from '../../task/task.js';
+import { optionalEnum } from './request-parsing.js';
+import { toTimestamp, type Timestamp } from './timestamp.js';
+
+/* The messages of nestjs_task_storage.v1. */
+
+const UNSPECIFIED = 'TASK_STATUS_UNSPECIFIED';
+
+const WIRE_STATUSES = {
+  pending: 'TASK_STATUS_PENDING',
+  running: 'TASK_STATUS_RUNNING',
+  finished: 'TASK_STATUS_FINISHED',
+  error: 'TASK_STATUS_ERROR',
+  cancelled: 'TASK_STATUS_CANCELLED',
+} as const satisfies Record<TaskStatus, string>;
+
+type WireStatus = (typeof WIRE_STATUSES)[TaskStatus];
+
+const STATUSES: Readonly<Record<WireStatus, TaskStatus>> = {
+  TASK_STATUS_PENDING: 'pending',
+  TASK_STATUS_RUNNING: 'running',
+  TASK_STATUS_FINISHED: 'finished',
+  TASK_STATUS_ERROR: 'error',
+  TASK_STATUS_CANCELLED: 'cancelled',
+};
+
+const TERMINAL_STATUSES: Readonly<Record<string, TerminalStatus>> = {
+  TASK_STATUS_FINISHED: 'finished',
+  TASK_STATUS_ERROR: 'error',
+  TASK_STATUS_CANCELLED: 'cancelled',
+};
+
+const MAX_ID_CHARACTERS = 255;
+const DEFAULT_PAGE_SIZE = 100;
+const MAX_AGE_DAYS = 36_500;
+
+const taskId = z
+  .string()
+  .default('')
+  .refine((value) => value !== '' && Array.from(value).length <= MAX_ID_CHARACTERS, {
+    error: `must have 1 to ${MAX_ID_CHARACTERS} characters`,
+  })
+  .refine((value) => !value.includes('\0') && value.isWellFormed(), {
+    error: 'has characters that no task id has',
+  });
+
+const terminalStatus = z.unknown().transform((value, context) => {
+  const status = typeof value === 'string' ? TERMINAL_STATUSES[value] : undefined;
+  if (status === undefined) {
+    const names = Object.keys(TERMINAL_STATUSES).join(', ');
+    context.addIssue({ code: 'custom', message: `must be ${names}` });
+    return z.NEVER;
+  }
+  return status;
+});
+
+function wholeNumber(maximum: number) {
+  return z
+    .int()
+    .refine((value) => value >= 0 && value <= maximum, { error: `must be 0 to ${maximum}` });
+}
+
+/** A request that names a task. */
+export const taskRequestSchema = z.object({ task_id: taskId });
+
+export const listTasksSchema = z.object({
+  page_size: z
+    .int()
+    .default(0)
+    .refine((value) => value >= 0, { error: 'is negative; write how many tasks, or 0' })
+    .transform((value) => (value === 0 ? DEFAULT_PAGE_SIZE : Math.min(value, MAX_PAGE_SIZE))),
+  page_token: z
+    .string()
+    .optional()
+    .transform((value) => (value === '' ? undefined : value)),
+  status: optionalEnum(UNSPECIFIED, Object.values(WIRE_STATUSES)).transform((name) =>
+    name === undefined ? undefined : STATUSES[name],
+  ),
+});
+
+export const cleanupOldTasksSchema = z.object({
+  older_than_days: wholeNumber(MAX_AGE_DAYS)
+    .optional()
+    .transform((value, context) => {
+      if (value === undefined) {
+        context.addIssue({
+          code: 'custom',
+          message: 'is missing; write how many days, or 0 to delete every ended task',
+        });
+        return z.NEVER;
+      }
+      return value;
+    }),
+  statuses: z
+    .array(terminalStatus)
+    .optional()
+    .transform((statuses) => (statuses?.length === 0 ? undefined : statuses)),
+  dry_run: z.boolean().default(false),
+});
+
+export const watchTaskSchema = z.object({
+  task_id: taskId,
+  after_sequence: wholeNumber(MAX_INTEGER).default(0),
+});
+
+export interface WireTask {
+  task_id: string;
+  tenant_id: string;
+  status: WireStatus;
+  query: string;
+  max_steps: number;
+  final_state: string | null;
+  timestamp_dir: string | null;
+  result: string | null;
+  error: string | null;
+  lease_owner: string | null;
+  version: number;
+  last_event_sequence: number;
+  create_time: Timestamp;
+  update_time: Timestamp;
+  start_time: Timestamp | null;
+  finish_time: Timestamp | null;
+  execution_statistics_json?: string | null;
+  sandbox_info_json?: string | null;
+  request_data_json?: string | null;
+  conversation_history_json?: string | null;
+}
+
+export interface WireTaskEvent {
+  task_id: string;
+  sequence: number;
+  stage: string;
+  message: string;
+  status: WireStatus | typeof UNSPECIFIED;
+  create_time: Timestamp;
+}
+
+function toOptionalTimestamp(time: Date | null): Timestamp | null {
+  return time === null ? null : toTimestamp(time);
+}
+
+function toJsonText(value: JsonObject | null): string | null {
+  return value === null ? null : JSON.stringify(value);
+}
+
+export function toWireTaskSummary(task: TaskSummary): WireTask {
+  return {
+    task_id: task.taskId,
+    tenant_id: task.tenantId,
+    status: WIRE_STATUSES[task.status],
+    query: task.query,
+    max_steps: task.maxSteps,
+    final_state: task.finalState,
+    timestamp_dir: task.timestampDir,
+    result: task.result,
+    error: task.error,
+    lease_owner: task.leaseOwner,
+    version: task.version,
+    last_event_sequence: task.lastEventSequence,
+    create_time: toTimestamp(task.createdAt),
+    update_time: toTimestamp(task.updatedAt),
+    start_time: toOptionalTimestamp(task.startedAt),
+    finish_time: toOptionalTimestamp(task.finishedAt),
+  };
+}
+
+export function toWireTask(task: Task): WireTask {
+  return {
+    ...toWireTaskSummary(task),
+    execution_statistics_json: toJsonText(task.executionStatistics),
+    sandbox_info_json: toJsonText(task.sandboxInfo),
+    request_data_json: toJsonText(task.requestData),
+    conversation_history_json: toJsonText(task.conversationHistory),
+  };
+}
+
+export function toWireTaskEvent(event: TaskEvent): WireTaskEvent {
+  return {
+    task_id: event.taskId,
+    sequence: event.sequence,
+    stage: event.stage,
+    message: event.message,
+    status: event.status === null ? UNSPECIFIED : WIRE_STATUSES[event.status],
+    create_time: toTimestamp(event.createdAt),
+  };
+}

@@ -1,0 +1,126 @@
+import { expect, it } from '@jest/globals';
+import { TaskStorageError } from '../../src/task/errors.js';
+import { startAgentService } from '../support/agent-service.js';
+import { describeAgentService } from '../support/agent-suite.js';
+import { eventually } from '../support/eventually.js';
+import { interceptStorage } from '../support/intercepted-storage.js';
+import { ManualClock } from '../support/manual-clock.js';
+import { passTime } from '../support/pass-time.js';
+
+describeAgentService('Tasks of an earlier start', (suite) => {
+  async function storeTask(taskId: string, leaseOwner: string | null, status = 'pending') {
+    await suite.storage.deleteTask(taskId);
+    await suite.storage.createTask(
+      { taskId, query: 'q', maxSteps: 1, leaseOwner },
+      { events: [{ stage: 'starting', message: '' }] },
+    );
+    if (status === 'running') {
+      await suite.storage.updateTask(taskId, { status: 'running' });
+    }
+  }
+
+  async function startInstance(instanceId: string) {
+    return startAgentService(suite.storage, null, { instanceId });
+  }
+
+  it('are ended as interrupted, with an event and a line in the log', async () => {
+    await storeTask('pending', 'host:1#boot');
+    await storeTask('running', 'host:1#boot', 'running');
+    const service = await startInstance('host:1');
+    for (const taskId of ['pending', 'running']) {
+      expect(await suite.storage.getTask(taskId)).toMatchObject({
+        status: 'error',
+        finalState: 'interrupted',
+        error: expect.stringContaining('the service was stopped'),
+        leaseOwner: null,
+      });
+      const stream = service.agent.stream('GetAgentTaskStream', { taskId });
+      const messages = await stream.ended;
+      expect(messages.map(({ taskStream }) => taskStream.stage)).toEqual(['starting', 'error']);
+    }
+    expect(service.logger.messages('warn').join()).toContain('Ended 2 tasks as interrupted');
+    await service.close();
+  });
+
+  it('are left alone when they belong to somebody else', async () => {
+    const owners = ['host:2#boot', 'host:1', null, 'host:1#extra#boot', '#boot'];
+    for (const [index, owner] of owners.entries()) {
+      await storeTask(`other-${index}`, owner);
+    }
+    const service = await startInstance('host:1');
+    for (const index of owners.keys()) {
+      expect((await suite.storage.getTask(`other-${index}`))?.status).toBe('pending');
+      await suite.storage.deleteTask(`other-${index}`);
+    }
+    await service.close();
+  });
+
+  it('are all found when there are more than one page of them', async () => {
+    const count = 1_001;
+    for (let index = 0; index < count; index += 1) {
+      await suite.storage.createTask({
+        taskId: `many-${index}`,
+        query: 'q',
+        maxSteps: 1,
+        leaseOwner: 'host:3#boot',
+      });
+    }
+    const service = await startInstance('host:3');
+    expect(await suite.storage.countActiveTasks()).toBe(0);
+    expect(service.logger.messages('warn').join()).toContain(`Ended ${count} tasks`);
+    await service.close();
+  });
+
+  it('are not overwritten when somebody else is faster', async () => {
+    await storeTask('raced', 'host:4#boot', 'running');
+    const raced = interceptStorage(suite.storage);
+    raced.intercept(async (operation) => {
+      if (operation === 'updateTask') {
+        raced.intercept(null);
+        await suite.storage.updateTask('raced', { status: 'finished', result: 'in time' });
+      }
+    });
+    const service = await startAgentService(raced.storage, null, { instanceId: 'host:4' });
+    expect(await suite.storage.getTask('raced')).toMatchObject({
+      status: 'finished',
+      result: 'in time',
+    });
+    expect(service.logger.messages('warn')).toEqual([]);
+    await service.close();
+  });
+
+  it('are ended later when the storage does not answer at the start', async () => {
+    await storeTask('later', 'host:5#boot');
+    const faulty = interceptStorage(suite.storage);
+    let failures = 0;
+    faulty.intercept(async () => {
+      failures += 1;
+      if (failures === 3) {
+        faulty.intercept(null);
+      }
+      throw new TaskStorageError('UNAVAILABLE', 'down');
+    });
+    const service = await startAgentService(faulty.storage, null, { instanceId: 'host:5' });
+    await eventually(
+      async () => suite.storage.getTask('later'),
+      (task) => task?.finalState === 'interrupted',
+    );
+    await service.close();
+  });
+
+  it('are not ended by a process that takes the name of one that runs', async () => {
+    const clock = new ManualClock();
+    const first = await startInstance('host:6');
+    await storeTask('alive', 'host:6#boot', 'running');
+    const second = startAgentService(suite.storage, null, { instanceId: 'host:6', clock });
+    await expect(passTime(clock, second)).rejects.toThrow(
+      'TASK_INSTANCE_ID is "host:6", under which another process runs; give each replica its own',
+    );
+    expect((await suite.storage.getTask('alive'))?.status).toBe('running');
+    await first.stop();
+    const successor = await startInstance('host:6');
+    expect((await suite.storage.getTask('alive'))?.finalState).toBe('interrupted');
+    await successor.close();
+    await first.close();
+  });
+});
