@@ -55,6 +55,11 @@ export class ServiceProcess {
     return service;
   }
 
+  /** What the service has written so far. */
+  get log(): string {
+    return this.#log;
+  }
+
   /** Kills the service as a power failure would: it cannot do a thing about it. */
   async kill(): Promise<NodeJS.Signals | number> {
     this.#child.kill('SIGKILL');

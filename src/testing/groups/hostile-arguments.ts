@@ -1,0 +1,186 @@
+import assert from 'node:assert/strict';
+import { assertInvalid, assertSame } from '../assertions.js';
+import type { ConformanceGroup } from '../conformance-group.js';
+import { createAs, event, existing, minimalTask, storedIds } from '../samples.js';
+
+/*
+ * What callers without a type checker hand over. `Reflect.apply` and objects built from entries
+ * take the place of calls that TypeScript would refuse.
+ */
+
+const NO_COUNTS: readonly unknown[] = [
+  -1,
+  1.5,
+  Number.NaN,
+  Infinity,
+  -Infinity,
+  2 ** 31,
+  '1',
+  [],
+  {},
+];
+
+/** Calls a method with arguments of any type. */
+function call<K extends string>(
+  target: Readonly<Record<K, (...given: never[]) => Promise<unknown>>>,
+  method: K,
+  ...given: unknown[]
+): () => Promise<unknown> {
+  return () => Reflect.apply(target[method], target, given);
+}
+
+class NotPlain {
+  readonly taskId = 'task';
+  readonly query = '';
+  readonly maxSteps = 1;
+}
+
+export const hostileArgumentsGroup: ConformanceGroup = {
+  title: 'hostile arguments',
+  define(test) {
+    test('are refused for a new task, naming the field', async ({ storage }) => {
+      const refused: readonly (readonly [string, unknown])[] = [
+        ...[0, ...NO_COUNTS].map((value) => ['maxSteps', value] as const),
+        ...[1, null, {}].map((value) => ['query', value] as const),
+        ...[1, null, {}, ['task']].map((value) => ['taskId', value] as const),
+        ...['finished', 'error', 'cancelled', 'Pending', '', 1, null].map(
+          (value) => ['status', value] as const,
+        ),
+        ['tenantId', 1],
+        ['timestampDir', 1],
+        ['leaseOwner', 1],
+        ...['version', 'createdAt', 'updatedAt', 'startedAt', 'finishedAt'].map(
+          (field) => [field, new Date(0)] as const,
+        ),
+        ...['finalState', 'result', 'error', 'task_id', 'constructor', 'toString'].map(
+          (field) => [field, 'text'] as const,
+        ),
+      ];
+      for (const [field, value] of refused) {
+        const task = { ...minimalTask('task'), [field]: value };
+        await assertInvalid(field, call(storage, 'createTask', task));
+      }
+      const own = JSON.parse('{"taskId":"task","query":"","maxSteps":1,"__proto__":{"a":1}}');
+      await assertInvalid('__proto__', call(storage, 'createTask', own));
+      for (const field of ['taskId', 'query', 'maxSteps']) {
+        const { [field]: _left, ...task } = Object.fromEntries(Object.entries(minimalTask('task')));
+        await assertInvalid(field, call(storage, 'createTask', task));
+      }
+      for (const task of [null, undefined, 'task', 1, [], new NotPlain(), new Map()]) {
+        await assertInvalid('task', call(storage, 'createTask', task));
+      }
+      assertSame(await storedIds(storage), []);
+    });
+
+    test('are refused for an update, naming the field', async ({ storage }) => {
+      await storage.createTask(minimalTask('task'));
+      const before = await existing(storage, 'task');
+      const refused: readonly (readonly [string, unknown])[] = [
+        ...[0, null, ...NO_COUNTS].map((value) => ['maxSteps', value] as const),
+        ...['done', 'RUNNING', '', 1, null].map((value) => ['status', value] as const),
+        ['query', null],
+        ...['result', 'error', 'finalState', 'timestampDir', 'leaseOwner'].map(
+          (field) => [field, 1] as const,
+        ),
+        ...['taskId', 'tenantId', 'version', 'lastEventSequence', 'createdAt', 'updatedAt'].map(
+          (field) => [field, before[field === 'taskId' ? 'taskId' : 'createdAt']] as const,
+        ),
+        ...['startedAt', 'finishedAt'].map((field) => [field, new Date(0)] as const),
+        ...['max_steps', 'constructor', 'unknown'].map((field) => [field, 'text'] as const),
+      ];
+      for (const [field, value] of refused) {
+        const updates = { timestampDir: 'changed', [field]: value };
+        await assertInvalid(field, call(storage, 'updateTask', 'task', updates));
+      }
+      for (const updates of [null, undefined, 'text', [], new NotPlain()]) {
+        await assertInvalid('updates', call(storage, 'updateTask', 'task', updates));
+      }
+      assertSame(await existing(storage, 'task'), before);
+    });
+
+    test('are refused before it is asked whether the task exists', async ({ storage }) => {
+      await assertInvalid('maxSteps', call(storage, 'updateTask', 'task', { maxSteps: 0 }));
+      await assertInvalid('events', call(storage, 'appendEvents', 'task', []));
+      await assertInvalid('limit', call(storage, 'listEvents', 'task', { limit: 0 }));
+    });
+
+    test('are refused as options of createTask and updateTask', async ({ storage }) => {
+      await storage.createTask(minimalTask('task'));
+      const before = await existing(storage, 'task');
+      for (const value of [null, ...NO_COUNTS]) {
+        const limited = { maxActiveTasks: value };
+        await assertInvalid(
+          'maxActiveTasks',
+          call(storage, 'createTask', minimalTask('new'), limited),
+        );
+        const expecting = { expectedVersion: value };
+        await assertInvalid('expectedVersion', call(storage, 'updateTask', 'task', {}, expecting));
+      }
+      assertSame(await existing(storage, 'task'), before);
+      assertSame(await storedIds(storage), ['task']);
+    });
+
+    test('are refused as events', async ({ storage }) => {
+      await createAs(storage, 'task', 'running');
+      const tooMany = Array.from({ length: 1001 }, () => event('a'));
+      for (const [field, events] of [
+        ['events', tooMany],
+        ['events', 'text'],
+        ['events', {}],
+        ['events', null],
+        ['events[0]', ['text']],
+        ['events[0]', [null]],
+        ['events[0]', Array(1)],
+        ['events[0].stage', [{ message: 'a' }]],
+        ['events[0].stage', [{ stage: 1, message: 'a' }]],
+        ['events[1].message', [event('a'), { stage: 'a' }]],
+        ['events[1].message', [event('a'), { stage: 'a', message: null }]],
+      ] as const) {
+        await assertInvalid(field, call(storage, 'appendEvents', 'task', events));
+        await assertInvalid(field, call(storage, 'updateTask', 'task', {}, { events }));
+        await assertInvalid(field, call(storage, 'createTask', minimalTask('new'), { events }));
+      }
+      await assertInvalid('events', call(storage, 'appendEvents', 'task', []));
+      await assertInvalid('events', call(storage, 'appendEvents', 'task'));
+      assertSame(await storage.listEvents('task'), []);
+      assertSame(await storedIds(storage), ['task']);
+    });
+
+    test('are refused by the lists', async ({ storage }) => {
+      await createAs(storage, 'task', 'running');
+      for (const limit of [0, 1001, ...NO_COUNTS]) {
+        await assertInvalid('limit', call(storage, 'listTasks', { limit }));
+        await assertInvalid('limit', call(storage, 'listEvents', 'task', { limit }));
+      }
+      for (const value of NO_COUNTS) {
+        await assertInvalid('offset', call(storage, 'listTasks', { offset: value }));
+        const after = { afterSequence: value };
+        await assertInvalid('afterSequence', call(storage, 'listEvents', 'task', after));
+      }
+      for (const status of ['done', 'RUNNING', '', 1, null, ['running']]) {
+        await assertInvalid('status', call(storage, 'listTasks', { status }));
+      }
+      await assertInvalid('view', call(storage, 'listTasks', { view: 'short' }));
+      await assertInvalid('pageToken', call(storage, 'listTasks', { pageToken: 1 }));
+      assert.equal((await storage.listTasks({ offset: 2 ** 31 - 1 })).tasks.length, 0);
+    });
+
+    test('are refused by cleanupOldTasks', async ({ storage }) => {
+      await createAs(storage, 'task', 'finished');
+      for (const days of [36_501, null, undefined, true, ...NO_COUNTS]) {
+        await assertInvalid('olderThanDays', call(storage, 'cleanupOldTasks', days));
+      }
+      for (const limit of [0, null, ...NO_COUNTS]) {
+        await assertInvalid('limit', call(storage, 'cleanupOldTasks', 0, { limit }));
+      }
+      for (const statuses of ['finished', {}, 1]) {
+        await assertInvalid('statuses', call(storage, 'cleanupOldTasks', 0, { statuses }));
+      }
+      for (const status of ['running', 'pending', 'done', 1, null]) {
+        const statuses = ['finished', status];
+        await assertInvalid('statuses[1]', call(storage, 'cleanupOldTasks', 0, { statuses }));
+      }
+      assertSame(await storedIds(storage), ['task']);
+    });
+  },
+};

@@ -1,0 +1,186 @@
+import assert from 'node:assert/strict';
+import { TaskStorageError } from '../../task/errors.js';
+import type { CleanupOptions, ListTasksOptions, TaskOperations } from '../../task/task-storage.js';
+import { TASK_PAYLOAD_FIELDS, TASK_STATUSES, type TaskSummary } from '../../task/task.js';
+import { assertSame } from '../assertions.js';
+import type { ConformanceTest } from '../conformance-group.js';
+import { listByPages } from '../samples.js';
+import { Observation, type TimeEffect } from './observation.js';
+import { CALLERS, TASK_IDS, type Caller, type Operation } from './operations.js';
+import { Refusal, TaskModel } from './task-model.js';
+
+const NO_EFFECT: TimeEffect = { updated: null, allMoved: false };
+
+/** A storage and its model, taken through the same operations. */
+export class ComparedStorage {
+  readonly #model = new TaskModel();
+  readonly #seen = new Observation();
+
+  constructor(private readonly test: Pick<ConformanceTest, 'storage' | 'passDays'>) {}
+
+  async apply(operation: Operation): Promise<void> {
+    const effect = await this.#compare(operation, this.#operationsOf(operation.caller));
+    const { tasks } = await this.test.storage.listTasks({ limit: 1000 });
+    this.#seen.advance(tasks, this.#model, effect);
+  }
+
+  /** Asks every question that {@link apply} did not ask after each operation. */
+  async audit(): Promise<void> {
+    for (const caller of CALLERS) {
+      const questions: Operation[] = [
+        { caller, kind: 'count' },
+        { caller, kind: 'pages', options: {}, pageSize: 2 },
+        ...TASK_STATUSES.map((status) => ({
+          caller,
+          kind: 'pages' as const,
+          options: { status },
+          pageSize: 2,
+        })),
+        ...TASK_IDS.flatMap((taskId) => [
+          { caller, kind: 'get' as const, taskId },
+          { caller, kind: 'listEvents' as const, taskId, afterSequence: 0, limit: 1000 },
+        ]),
+      ];
+      const storage = this.#operationsOf(caller);
+      await Promise.all(questions.map((question) => this.#compare(question, storage)));
+    }
+  }
+
+  #operationsOf(caller: Caller): TaskOperations {
+    return caller === null ? this.test.storage : this.test.storage.forTenant(caller);
+  }
+
+  /** Fails unless the storage answers what the model says. */
+  async #compare(operation: Operation, storage: TaskOperations): Promise<TimeEffect> {
+    const { caller } = operation;
+    let effect = NO_EFFECT;
+    switch (operation.kind) {
+      case 'create': {
+        const { task, events, maxActiveTasks } = operation;
+        const expected = this.#model.create(caller, task, events, { maxActiveTasks });
+        await assertAnswer(() => storage.createTask(task, { events, maxActiveTasks }), expected);
+        break;
+      }
+      case 'update': {
+        const { taskId, updates, events, versionOffset } = operation;
+        const version = this.#model.tasks.get(taskId)?.fields.version ?? 1;
+        const expectedVersion = versionOffset === undefined ? undefined : version + versionOffset;
+        const expected = this.#model.update(caller, taskId, updates, events, expectedVersion);
+        await assertAnswer(
+          () => storage.updateTask(taskId, updates, { events, expectedVersion }),
+          expected,
+        );
+        effect = { updated: expected === true ? taskId : null, allMoved: false };
+        break;
+      }
+      case 'append': {
+        const { taskId, events } = operation;
+        const expected = this.#model.append(caller, taskId, events);
+        await assertAnswer(() => storage.appendEvents(taskId, events), expected);
+        break;
+      }
+      case 'delete': {
+        const expected = this.#model.delete(caller, operation.taskId);
+        await assertAnswer(() => storage.deleteTask(operation.taskId), expected);
+        if (expected) {
+          this.#seen.forget(operation.taskId);
+        }
+        break;
+      }
+      case 'get': {
+        const exists = this.#model.find(caller, operation.taskId) !== undefined;
+        const expected = exists ? this.#seen.find(operation.taskId) : null;
+        assertSame(await storage.getTask(operation.taskId), expected);
+        break;
+      }
+      case 'list': {
+        const { offset = 0, limit = 0 } = operation.options;
+        const expected = this.#expectedList(caller, operation.options);
+        const { tasks, nextPageToken } = await storage.listTasks(operation.options);
+        assertSame(tasks, expected.slice(offset, offset + limit));
+        assert.equal(nextPageToken === null, offset + limit >= expected.length, 'nextPageToken');
+        break;
+      }
+      case 'pages': {
+        const { options, pageSize } = operation;
+        const expected = this.#expectedList(caller, options);
+        assertSame(await listByPages(storage, options, pageSize), expected);
+        break;
+      }
+      case 'listEvents': {
+        const { taskId, afterSequence, limit } = operation;
+        const found = await storage.listEvents(taskId, { afterSequence, limit });
+        const expected = this.#model.listEvents(caller, taskId, afterSequence, limit);
+        assertSame(
+          found.map(({ createdAt: _createdAt, ...event }) => event),
+          expected.map((event) => ({ taskId, ...event })),
+        );
+        break;
+      }
+      case 'count': {
+        assert.equal(await storage.countActiveTasks(), this.#model.countActive(caller));
+        break;
+      }
+      case 'cleanup': {
+        await this.#compareCleanup(caller, operation.days, operation.options, storage);
+        break;
+      }
+      case 'passDays': {
+        await this.test.passDays(operation.days);
+        this.#model.passDays(operation.days);
+        effect = { updated: null, allMoved: true };
+        break;
+      }
+    }
+    return effect;
+  }
+
+  #expectedList(caller: Caller, { status, view }: ListTasksOptions): TaskSummary[] {
+    return this.#seen.tasks
+      .filter((task) => this.#model.find(caller, task.taskId) !== undefined)
+      .filter((task) => status === undefined || task.status === status)
+      .map((task) => {
+        const summary = { ...task };
+        const left: readonly string[] = view === 'summary' ? TASK_PAYLOAD_FIELDS : [];
+        left.forEach((field) => Reflect.deleteProperty(summary, field));
+        return summary;
+      });
+  }
+
+  /** Among tasks that ended at the same time the storage may choose; the model follows. */
+  async #compareCleanup(
+    caller: Caller,
+    days: number,
+    options: CleanupOptions,
+    storage: TaskOperations,
+  ): Promise<void> {
+    const candidates = this.#model.cleanupCandidates(caller, days, options);
+    const expected = Math.min(candidates.length, options.limit ?? Infinity);
+    assert.equal(await storage.cleanupOldTasks(days, options), expected);
+    const { tasks } = await this.test.storage.listTasks({ limit: 1000 });
+    const kept = new Set(tasks.map(({ taskId }) => taskId));
+    const deleted = candidates.filter((taskId) => !kept.has(taskId));
+    assert.equal(deleted.length, options.dryRun === true ? 0 : expected, 'Tasks deleted');
+    const endOf = (taskId: string): number => this.#seen.find(taskId)?.finishedAt?.getTime() ?? 0;
+    const lastDeleted = Math.max(...deleted.map(endOf));
+    const firstKept = Math.min(...candidates.filter((taskId) => kept.has(taskId)).map(endOf));
+    assert.ok(lastDeleted <= firstKept, 'The tasks that ended first must be deleted first');
+    for (const taskId of deleted) {
+      this.#model.delete(null, taskId);
+      this.#seen.forget(taskId);
+    }
+  }
+}
+
+async function assertAnswer(
+  operation: () => Promise<unknown>,
+  expected: boolean | number | null | Refusal,
+): Promise<void> {
+  const answer = await operation().catch((error: unknown) => {
+    if (error instanceof TaskStorageError) {
+      return `rejected: ${error.code}`;
+    }
+    throw error;
+  });
+  assertSame(answer, expected instanceof Refusal ? `rejected: ${expected.code}` : expected);
+}

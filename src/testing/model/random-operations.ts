@@ -1,0 +1,31 @@
+import fc from 'fast-check';
+import type { ConformanceGroup } from '../conformance-group.js';
+import { ComparedStorage } from './compared-storage.js';
+import { operationSequences, TASK_IDS } from './operations.js';
+
+const DEFAULT_SEQUENCES = 50;
+
+export const randomOperationsGroup: ConformanceGroup = {
+  title: 'random operations',
+  define(test) {
+    test('are answered as a plain model of the contract answers them', async (setup) => {
+      const { storage, capabilities, passDays } = setup;
+      await fc.assert(
+        fc
+          .asyncProperty(operationSequences(capabilities.ages), async (operations) => {
+            const compared = new ComparedStorage({ storage, passDays });
+            for (const operation of operations) {
+              await compared.apply(operation);
+            }
+            await compared.audit();
+          })
+          .beforeEach(async () => {
+            for (const taskId of TASK_IDS) {
+              await storage.deleteTask(taskId);
+            }
+          }),
+        { numRuns: capabilities.randomSequences ?? DEFAULT_SEQUENCES },
+      );
+    });
+  },
+};

@@ -1,0 +1,15 @@
+import type { BrokenStorage } from './breaking.js';
+import { brokenEventsAndLimits } from './broken-events-and-limits.js';
+import { brokenLists } from './broken-lists.js';
+import { brokenServices } from './broken-services.js';
+import { brokenValues } from './broken-values.js';
+import { brokenWrites } from './broken-writes.js';
+
+/** Every mistake that the kit is known to notice. */
+export const brokenStorages: readonly BrokenStorage[] = [
+  ...brokenWrites,
+  ...brokenLists,
+  ...brokenEventsAndLimits,
+  ...brokenValues,
+  ...brokenServices,
+];

@@ -1,0 +1,190 @@
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import { TaskFollower } from '../../src/agent/supervisor/task-follower.js';
+import { TaskWakeUps } from '../../src/agent/supervisor/task-wake-ups.js';
+import { createMemoryTaskStorage } from '../../src/storage/memory/index.js';
+import type { TaskEvent } from '../../src/task/task-event.js';
+import { interceptStorage, type InterceptedStorage } from '../support/intercepted-storage.js';
+import { ManualClock } from '../support/manual-clock.js';
+
+const POLL_MS = 1_000;
+
+describe('TaskFollower', () => {
+  let clock: ManualClock;
+  let intercepted: InterceptedStorage;
+  let wakeUps: TaskWakeUps;
+  let follower: TaskFollower;
+  let operations: string[];
+
+  beforeEach(async () => {
+    clock = new ManualClock();
+    operations = [];
+    intercepted = interceptStorage(createMemoryTaskStorage());
+    wakeUps = new TaskWakeUps();
+    follower = new TaskFollower(intercepted.storage, clock, wakeUps);
+    await intercepted.storage.createTask({ taskId: 'task', query: 'q', maxSteps: 1 });
+    intercepted.intercept(async (operation) => {
+      operations.push(operation);
+    });
+  });
+
+  /** Follows a task on the side, keeping what it gets. */
+  function follow(afterSequence = 0) {
+    const leave = new AbortController();
+    const events: TaskEvent[] = [];
+    const collect = async (): Promise<void> => {
+      for await (const event of follower.follow('task', afterSequence, leave.signal)) {
+        events.push(event);
+      }
+    };
+    const ended = collect();
+    ended.catch(() => undefined);
+    return { events, ended, leave };
+  }
+
+  async function end(withEvent: boolean): Promise<void> {
+    const events = withEvent ? [{ stage: 'finished', message: 'done' }] : [];
+    await intercepted.storage.updateTask('task', { status: 'running' });
+    await intercepted.storage.updateTask(
+      'task',
+      { status: 'finished', finalState: 'well' },
+      { events },
+    );
+  }
+
+  it('sees at once what this process writes', async () => {
+    const { events } = follow();
+    await clock.hasTimer();
+    await intercepted.storage.appendEvents('task', [{ stage: 'one', message: '' }]);
+    wakeUps.notify('task');
+    await clock.advance(0);
+    expect(events.map(({ stage }) => stage)).toEqual(['one']);
+  });
+
+  it('sees what other processes write at the next poll', async () => {
+    const { events } = follow();
+    await clock.hasTimer();
+    await intercepted.storage.appendEvents('task', [{ stage: 'one', message: '' }]);
+    await clock.advance(POLL_MS - 1);
+    expect(events).toEqual([]);
+    await clock.advance(1);
+    expect(events.map(({ stage }) => stage)).toEqual(['one']);
+  });
+
+  it('misses nothing that is written while it reads', async () => {
+    let isFirst = true;
+    intercepted.intercept(async (operation) => {
+      if (operation === 'getTask' && isFirst) {
+        isFirst = false;
+        await intercepted.storage.appendEvents('task', [{ stage: 'one', message: '' }]);
+        wakeUps.notify('task');
+      }
+    });
+    const { events } = follow();
+    await clock.advance(0);
+    expect(events.map(({ stage }) => stage)).toEqual(['one']);
+  });
+
+  it('makes up the end of a task whose writer leaves no events', async () => {
+    await end(false);
+    const { events, ended } = follow();
+    await ended;
+    const task = await intercepted.storage.getTask('task');
+    expect(events).toEqual([
+      {
+        taskId: 'task',
+        sequence: 1,
+        stage: 'finished',
+        message: 'Task finished with status: well',
+        status: 'finished',
+        createdAt: task?.finishedAt,
+      },
+    ]);
+  });
+
+  it('makes up the end after the events that there are', async () => {
+    await intercepted.storage.appendEvents('task', [{ stage: 'one', message: '' }]);
+    await end(false);
+    const { events, ended } = follow();
+    await clock.advance(POLL_MS);
+    await ended;
+    expect(events.map(({ stage, sequence }) => [stage, sequence])).toEqual([
+      ['one', 1],
+      ['finished', 2],
+    ]);
+  });
+
+  it('notices soon that a task has ended without an event', async () => {
+    const { events, ended } = follow();
+    await clock.hasTimer();
+    await end(false);
+    await clock.advance(5 * POLL_MS);
+    await ended;
+    expect(events.map(({ stage }) => stage)).toEqual(['finished']);
+  });
+
+  it('sends no end twice to a client that resumes after it', async () => {
+    await end(true);
+    const afterReal = follow(1);
+    await afterReal.ended;
+    expect(afterReal.events).toEqual([]);
+    await intercepted.storage.deleteTask('task');
+    await intercepted.storage.createTask({ taskId: 'task', query: 'q', maxSteps: 1 });
+    await end(false);
+    const afterMadeUp = follow(1);
+    await afterMadeUp.ended;
+    expect(afterMadeUp.events).toEqual([]);
+  });
+
+  it('says that a task is not found, or was deleted meanwhile', async () => {
+    const { ended } = follow();
+    await clock.hasTimer();
+    await intercepted.storage.deleteTask('task');
+    await clock.advance(5 * POLL_MS);
+    await expect(ended).rejects.toMatchObject({ code: 'TASK_NOT_FOUND' });
+    await expect(follow().ended).rejects.toMatchObject({ code: 'TASK_NOT_FOUND' });
+  });
+
+  it('does not read the whole task at each poll', async () => {
+    const { leave, ended } = follow();
+    await clock.hasTimer();
+    operations = [];
+    await clock.advance(20 * POLL_MS);
+    expect(operations.filter((operation) => operation === 'listEvents')).toHaveLength(20);
+    expect(operations.filter((operation) => operation === 'getTask')).toHaveLength(4);
+    leave.abort();
+    await ended;
+  });
+
+  it('reads events only once for each write of this process', async () => {
+    const { leave, ended } = follow();
+    await clock.hasTimer();
+    operations = [];
+    for (let count = 0; count < 10; count += 1) {
+      await intercepted.storage.appendEvents('task', [{ stage: 'one', message: '' }]);
+      wakeUps.notify('task');
+      await clock.advance(0);
+    }
+    expect(operations.filter((operation) => operation !== 'appendEvents')).toEqual(
+      Array.from({ length: 10 }, () => 'listEvents'),
+    );
+    leave.abort();
+    await ended;
+  });
+
+  it('leaves nothing behind when it ends', async () => {
+    const { leave, ended } = follow();
+    await clock.hasTimer();
+    leave.abort();
+    await ended;
+    expect(clock.timerCount).toBe(0);
+  });
+
+  it('ends with an error when the service stops, but not before it has caught up', async () => {
+    const { events, ended } = follow();
+    await clock.hasTimer();
+    await intercepted.storage.appendEvents('task', [{ stage: 'one', message: '' }]);
+    follower.stop();
+    await expect(ended).rejects.toMatchObject({ code: 'STOPPING' });
+    expect(events.map(({ stage }) => stage)).toEqual(['one']);
+  });
+});
