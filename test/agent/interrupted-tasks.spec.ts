@@ -1,4 +1,5 @@
-import { expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
+import { createMemoryTaskStorage } from '../../src/storage/memory/index.js';
 import { TaskStorageError } from '../../src/task/errors.js';
 import { startAgentService } from '../support/agent-service.js';
 import { describeAgentService } from '../support/agent-suite.js';
@@ -107,19 +108,22 @@ describeAgentService('Tasks of an earlier start', (suite) => {
     );
     await service.close();
   });
+});
 
-  it('are not ended by a process that takes the name of one that runs', async () => {
+describe('The name of an instance', () => {
+  it('is taken while a process runs under it, and then free for its successor', async () => {
     const clock = new ManualClock();
-    const first = await startInstance('host:6');
-    await storeTask('alive', 'host:6#boot', 'running');
-    const second = startAgentService(suite.storage, null, { instanceId: 'host:6', clock });
-    await expect(passTime(clock, second)).rejects.toThrow(
-      'TASK_INSTANCE_ID is "host:6", under which another process runs; give each replica its own',
+    const storage = createMemoryTaskStorage();
+    const start = async () => startAgentService(storage, null, { instanceId: 'host:1', clock });
+    const first = await start();
+    await storage.createTask({ taskId: 'alive', query: 'q', maxSteps: 1, leaseOwner: 'host:1#x' });
+    await expect(passTime(clock, start())).rejects.toThrow(
+      'TASK_INSTANCE_ID is "host:1", under which another process runs; give each replica its own',
     );
-    expect((await suite.storage.getTask('alive'))?.status).toBe('running');
+    expect((await storage.getTask('alive'))?.status).toBe('pending');
     await first.stop();
-    const successor = await startInstance('host:6');
-    expect((await suite.storage.getTask('alive'))?.finalState).toBe('interrupted');
+    const successor = await start();
+    expect((await storage.getTask('alive'))?.finalState).toBe('interrupted');
     await successor.close();
     await first.close();
   });

@@ -178,7 +178,7 @@ describe('the service as a process, on Postgres', () => {
       async () => service.agent.call('QueryTaskStatus', { taskId }),
       ({ status }) => status === 'SUCCESS',
     );
-    expect(answer['result']).toBe(String('marked-secret-1'.length));
+    expect(answer).toMatchObject({ result: String('marked-secret-1'.length) });
     const rows = await database.query('SELECT t::text AS row FROM agent_tasks AS t');
     expect(JSON.stringify(rows)).toContain('********');
     expect(JSON.stringify(rows) + service.process.log).not.toContain('marked-');
