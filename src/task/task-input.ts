@@ -98,6 +98,10 @@ function wholeNumber(minimum: number, maximum: number) {
   };
 }
 
+function boolean(value: unknown, field: string): boolean {
+  return typeof value === 'boolean' ? value : refuse(field, value, 'true or false');
+}
+
 function oneOf<T extends string>(allowed: readonly T[]) {
   return (value: unknown, field: string): T => {
     const found = allowed.find((candidate) => candidate === value);
@@ -373,6 +377,6 @@ export function parseCleanup(
       oneOf(TERMINAL_STATUSES)(status, `statuses[${index}]`),
     ),
     limit: options.limit === undefined ? null : wholeNumber(1, MAX_INTEGER)(options.limit, 'limit'),
-    dryRun: options.dryRun ?? false,
+    dryRun: boolean(options.dryRun ?? false, 'dryRun'),
   };
 }

@@ -34,7 +34,7 @@ export interface TaskStorageCapabilities {
   readonly durable: boolean;
   /** The backend can be lost: the harness has `breakConnection` and `restoreConnection`. */
   readonly breakable: boolean;
-  /** How many random sequences of operations are compared with a model. Default 50. */
+  /** How many random sequences of operations are compared with a model. Default 30. */
   readonly randomSequences?: number | undefined;
   /** The test runner's functions. Default: the global ones. */
   readonly testApi?: TestApi | undefined;

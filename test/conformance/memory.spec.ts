@@ -21,5 +21,5 @@ describeTaskStorage(
       dispose: () => storage.close(),
     };
   },
-  { ages: true, durable: false, breakable: false, randomSequences: 300 },
+  { ages: true, durable: false, breakable: false, randomSequences: 200 },
 );

@@ -248,6 +248,19 @@ it('keeps the microseconds of the original when it pages', async () => {
   expect(seen).toEqual(Array.from({ length: 20 }, (_, index) => `task-${19 - index}`));
 });
 
+it('orders tasks of the same instant by the code points of their ids, on every page', async () => {
+  const storage = await open();
+  // As UTF-16, the fox (two surrogates) would come before the ligature.
+  const ids = ['\u{1F98A}', '\uFB00', 'b', 'a', 'B'];
+  for (const taskId of ids) {
+    await storage.createTask({ ...newTask, taskId });
+  }
+  await database.query('UPDATE agent_tasks SET created_at = $1', [new Date()]);
+  const first = await storage.listTasks({ limit: 2 });
+  const rest = await storage.listTasks({ pageToken: first.nextPageToken ?? '' });
+  expect([...first.tasks, ...rest.tasks].map(({ taskId }) => taskId)).toEqual(ids);
+});
+
 it('says which row and column it cannot understand', async () => {
   const storage = await open();
   await storage.createTask(newTask);

@@ -112,6 +112,8 @@ export const listGroup: ConformanceGroup = {
       const rest = await storage.listTasks({ pageToken: longest.nextPageToken ?? '' });
       assert.equal(new Set(idsOf([...longest.tasks, ...rest.tasks])).size, 1001);
       assert.equal(rest.nextPageToken, null);
+      const byOffset = await storage.listTasks({ offset: 990, limit: 1000 });
+      assertSame(byOffset.tasks, [...longest.tasks.slice(990), ...rest.tasks]);
     });
   },
 };

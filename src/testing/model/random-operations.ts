@@ -3,7 +3,10 @@ import type { ConformanceGroup } from '../conformance-group.js';
 import { ComparedStorage } from './compared-storage.js';
 import { operationSequences, TASK_IDS } from './operations.js';
 
-const DEFAULT_SEQUENCES = 50;
+const DEFAULT_SEQUENCES = 30;
+
+/** Ends a long search for the shortest failing sequence before the test runner ends the test. */
+const TIME_LIMIT_MS = 45_000;
 
 export const randomOperationsGroup: ConformanceGroup = {
   title: 'random operations',
@@ -24,7 +27,11 @@ export const randomOperationsGroup: ConformanceGroup = {
               await storage.deleteTask(taskId);
             }
           }),
-        { numRuns: capabilities.randomSequences ?? DEFAULT_SEQUENCES },
+        {
+          numRuns: capabilities.randomSequences ?? DEFAULT_SEQUENCES,
+          interruptAfterTimeLimit: TIME_LIMIT_MS,
+          markInterruptAsFailure: true,
+        },
       );
     });
   },
