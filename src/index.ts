@@ -32,5 +32,7 @@ export * from './task/task.js';
 /* For authors of backends: what makes all of them accept, refuse and page alike. */
 export { copyJson } from './task/json.js';
 export { PageTokenCodec, type PageFilter, type PagePosition } from './task/page-token.js';
+export * from './task/options-input.js';
 export * from './task/task-input.js';
+export { MAX_INTEGER, MAX_PAGE_SIZE } from './task/value-parsers.js';
 export { predecessorsOf } from './task/task-lifecycle.js';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { choice, flag, integer, readEnvironment, text } from '../config/environment.js';
-import { MAX_INTEGER } from '../task/task-input.js';
+import { MAX_INTEGER } from '../task/value-parsers.js';
 
 /** The injection token of the storage that the agent's module uses. */
 export const AGENT_STORAGE = Symbol('AGENT_STORAGE');

@@ -6,7 +6,7 @@ import {
   type Client,
   type ClientDuplexStream,
 } from '@grpc/grpc-js';
-import { loadSync } from '@grpc/proto-loader';
+import { loadSync, type MessageTypeDefinition } from '@grpc/proto-loader';
 import { Test } from '@nestjs/testing';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { HealthImplementation } from 'grpc-health-check';
@@ -42,6 +42,18 @@ interface ReflectionDefinitions {
       }
     >;
   };
+}
+
+interface ReflectedFile {
+  name: string;
+  dependency?: string[];
+}
+
+const descriptorDefinitions = loadSync('google/protobuf/descriptor.proto');
+
+function decodeFile(bytes: Buffer): ReflectedFile {
+  const type = descriptorDefinitions['google.protobuf.FileDescriptorProto'];
+  return (type as MessageTypeDefinition<object, ReflectedFile>).deserialize(bytes);
 }
 
 function reflectionClient(version: ReflectionVersion, address: string): ReflectionClient {
@@ -89,9 +101,12 @@ describe('createAgentGrpcOptions', () => {
       'lybic.agent.Agent',
       'nestjs_task_storage.v1.TaskService',
     ]);
-    for (const symbol of ['lybic.agent.Agent', 'google.rpc.ErrorInfo']) {
+    for (const symbol of ['lybic.agent.Agent', 'nestjs_task_storage.v1.TaskService']) {
       const { fileDescriptorResponse } = await ask({ fileContainingSymbol: symbol });
-      expect(fileDescriptorResponse?.fileDescriptorProto.length).toBeGreaterThan(0);
+      const files = fileDescriptorResponse?.fileDescriptorProto.map(decodeFile) ?? [];
+      const imported = 'google_protobuf.proto';
+      expect(files.find(({ name }) => name === imported)?.dependency).toBeUndefined();
+      expect(files.find(({ name }) => name !== imported)?.dependency).toEqual([imported]);
     }
     call.end();
     client.close();

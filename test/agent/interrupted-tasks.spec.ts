@@ -58,17 +58,27 @@ describeAgentService('Tasks of an earlier start', (suite) => {
 
   it('are all found when there are more than one page of them', async () => {
     const count = 1_001;
-    for (let index = 0; index < count; index += 1) {
-      await suite.storage.createTask({
+    const indexes = Array.from({ length: count }, (_, index) => index);
+    const store = async (index: number): Promise<boolean> =>
+      suite.storage.createTask({
         taskId: `many-${index}`,
         query: 'q',
         maxSteps: 1,
         leaseOwner: 'host:3#boot',
       });
+    for (let stored = 0; stored < count; stored += 100) {
+      await Promise.all(indexes.slice(stored, stored + 100).map(store));
     }
     const service = await startInstance('host:3');
-    expect(await suite.storage.countActiveTasks()).toBe(0);
-    expect(service.logger.messages('warn').join()).toContain(`Ended ${count} tasks`);
+    await eventually(
+      async () => suite.storage.countActiveTasks(),
+      (active) => active === 0,
+    );
+    const warnings = await eventually(
+      () => service.logger.messages('warn').join(),
+      (logged) => logged !== '',
+    );
+    expect(warnings).toContain(`Ended ${count} tasks`);
     await service.close();
   });
 

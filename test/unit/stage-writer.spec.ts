@@ -87,6 +87,13 @@ describe('StageWriter', () => {
     return stages.map(async (stage) => writer.add(event(stage)));
   }
 
+  async function addAfter(ticks: number): Promise<void> {
+    for (let count = 0; count < ticks; count += 1) {
+      await Promise.resolve();
+    }
+    await writer.add(event('two'));
+  }
+
   it('writes the first stage at once and gathers the others until it is written', async () => {
     void add('one', 'two', 'three');
     expect(log.writes.map(({ stages }) => stages)).toEqual([['one']]);
@@ -106,18 +113,18 @@ describe('StageWriter', () => {
   });
 
   it('loses no stage that is added in the very moment in which a write ends', async () => {
-    void add('one');
-    log.answer = () => {
-      log.answer = () => true;
-      queueMicrotask(() => {
-        void add('two');
-        queueMicrotask(() => void add('three'));
-      });
-      return true;
-    };
-    await log.answerAll();
-    await log.answerAll();
-    expect(log.writes.flatMap(({ stages }) => stages)).toEqual(['one', 'two', 'three']);
+    for (let ticks = 0; ticks < 20; ticks += 1) {
+      log.writes.length = 0;
+      void add('one');
+      log.answer = () => {
+        log.answer = () => true;
+        void addAfter(ticks);
+        return true;
+      };
+      await log.answerAll();
+      await log.answerAll();
+      expect(log.writes.map(({ stages }) => stages)).toEqual([['one'], ['two']]);
+    }
   });
 
   it('writes no more than 1000 stages at once, in order', async () => {

@@ -3,6 +3,7 @@ import { TaskFollower } from '../../src/agent/supervisor/task-follower.js';
 import { TaskWakeUps } from '../../src/agent/supervisor/task-wake-ups.js';
 import { createMemoryTaskStorage } from '../../src/storage/memory/index.js';
 import type { TaskEvent } from '../../src/task/task-event.js';
+import type { TaskStorage } from '../../src/task/task-storage.js';
 import { interceptStorage, type InterceptedStorage } from '../support/intercepted-storage.js';
 import { ManualClock } from '../support/manual-clock.js';
 
@@ -70,17 +71,26 @@ describe('TaskFollower', () => {
     expect(events.map(({ stage }) => stage)).toEqual(['one']);
   });
 
-  it('misses nothing that is written while it reads', async () => {
-    let isFirst = true;
-    intercepted.intercept(async (operation) => {
-      if (operation === 'getTask' && isFirst) {
-        isFirst = false;
-        await intercepted.storage.appendEvents('task', [{ stage: 'one', message: '' }]);
-        wakeUps.notify('task');
-      }
+  it('misses nothing that is written between its reading and its waiting', async () => {
+    const { storage } = intercepted;
+    let reads = 0;
+    const racing: TaskStorage = Object.create(storage, {
+      listEvents: {
+        value: async (...query: Parameters<TaskStorage['listEvents']>) => {
+          const found = await storage.listEvents(...query);
+          reads += 1;
+          if (reads === 2) {
+            await storage.appendEvents('task', [{ stage: 'one', message: '' }]);
+            wakeUps.notify('task');
+          }
+          return found;
+        },
+      },
     });
+    follower = new TaskFollower(racing, clock, wakeUps);
     const { events } = follow();
-    await clock.advance(0);
+    await clock.hasTimer();
+    await clock.advance(POLL_MS);
     expect(events.map(({ stage }) => stage)).toEqual(['one']);
   });
 

@@ -3,7 +3,11 @@ import type { PackageDefinition } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
 import { Transport, type GrpcOptions } from '@nestjs/microservices';
 import { limitGracefulShutdown } from './port-closing.js';
-import { AGENT_PACKAGES, LOADER_OPTIONS, PROTO_PATHS } from './proto-files.js';
+import { LOADER_OPTIONS, SERVICE_PACKAGES, SERVICE_PROTO_PATHS } from './proto-files.js';
+import { withImports } from './reflected-definitions.js';
+
+/** Without it, a client that vanished without a word would be streamed to for ever. */
+const KEEPALIVE = { keepaliveTimeMs: 60_000, keepaliveTimeoutMs: 20_000 };
 
 /** Where the service listens, and what else it answers there. */
 export interface AgentGrpcOptions {
@@ -18,21 +22,19 @@ export interface AgentGrpcOptions {
  * `app.connectMicroservice` of an application that serves more. It answers both services and server
  * reflection.
  */
-export function createAgentGrpcOptions({
-  url,
-  services = [],
-}: AgentGrpcOptions): GrpcOptions & Required<Pick<GrpcOptions, 'transport'>> {
+export function createAgentGrpcOptions({ url, services = [] }: AgentGrpcOptions): GrpcOptions {
   return {
     transport: Transport.GRPC,
     options: {
       url,
-      package: AGENT_PACKAGES,
-      protoPath: PROTO_PATHS,
+      package: SERVICE_PACKAGES,
+      protoPath: SERVICE_PROTO_PATHS,
       loader: LOADER_OPTIONS,
       gracefulShutdown: true,
+      keepalive: KEEPALIVE,
       onLoadPackageDefinition: (definitions: PackageDefinition, server: Server) => {
         limitGracefulShutdown(server);
-        new ReflectionService(definitions).addToServer(server);
+        new ReflectionService(withImports(definitions)).addToServer(server);
         services.forEach((addService) => addService(server));
       },
     },

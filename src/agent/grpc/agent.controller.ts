@@ -22,10 +22,8 @@ import { parseRequest } from '../wire/request-parsing.js';
 import { isTaskId } from '../wire/task-id.js';
 import { GrpcExceptionFilter } from './grpc-exception.filter.js';
 import { InstructionStream } from './instruction-stream.js';
+import { AGENT_SERVICE } from './proto-files.js';
 import { streamAnswer, type StreamCall } from './stream-answer.js';
-
-/** The full name, because an application may serve another `Agent`. */
-const SERVICE = 'lybic.agent.Agent';
 
 /** The RPCs of `lybic.agent.Agent` that run, follow and cancel tasks. */
 @Controller()
@@ -41,7 +39,7 @@ export class AgentController {
     private readonly instructions: InstructionStream,
   ) {}
 
-  @GrpcMethod(SERVICE, 'GetAgentInfo')
+  @GrpcMethod(AGENT_SERVICE, 'GetAgentInfo')
   getAgentInfo() {
     return {
       version: this.#version,
@@ -51,7 +49,7 @@ export class AgentController {
     };
   }
 
-  @GrpcMethod(SERVICE, 'RunAgentInstruction')
+  @GrpcMethod(AGENT_SERVICE, 'RunAgentInstruction')
   runAgentInstruction(
     request: unknown,
     _metadata: unknown,
@@ -61,13 +59,13 @@ export class AgentController {
     return streamAnswer(call, (ended) => this.instructions.run(instruction, ended));
   }
 
-  @GrpcMethod(SERVICE, 'RunAgentInstructionAsync')
+  @GrpcMethod(AGENT_SERVICE, 'RunAgentInstructionAsync')
   async runAgentInstructionAsync(request: unknown): Promise<{ taskId: string }> {
     const instruction = parseRequest(runAgentInstructionSchema, request);
     return { taskId: await this.supervisor.submit(instruction) };
   }
 
-  @GrpcMethod(SERVICE, 'GetAgentTaskStream')
+  @GrpcMethod(AGENT_SERVICE, 'GetAgentTaskStream')
   getAgentTaskStream(
     request: unknown,
     _metadata: unknown,
@@ -77,14 +75,14 @@ export class AgentController {
     return streamAnswer(call, (ended) => this.#stages(taskId, ended));
   }
 
-  @GrpcMethod(SERVICE, 'QueryTaskStatus')
+  @GrpcMethod(AGENT_SERVICE, 'QueryTaskStatus')
   async queryTaskStatus(request: unknown): Promise<QueryTaskStatusResponse> {
     const { taskId } = parseRequest(taskIdSchema, request);
     const task = isTaskId(taskId) ? await this.storage.getTask(taskId) : null;
     return task === null ? unknownTaskResponse(taskId) : toQueryTaskStatusResponse(task);
   }
 
-  @GrpcMethod(SERVICE, 'CancelTask')
+  @GrpcMethod(AGENT_SERVICE, 'CancelTask')
   async cancelTask(request: unknown): Promise<CancelTaskResponse> {
     const { taskId } = parseRequest(taskIdSchema, request);
     return toCancelTaskResponse(

@@ -2,7 +2,7 @@ import { Metadata } from '@grpc/grpc-js';
 import type { MessageTypeDefinition, PackageDefinition } from '@grpc/proto-loader';
 import { z } from 'zod';
 import type { CallFailure } from './grpc-status.js';
-import { loadDefinitions } from './proto-files.js';
+import { loadErrorDefinitions } from './proto-files.js';
 
 const DETAILS_KEY = 'grpc-status-details-bin';
 const DOMAIN = 'nestjs-task-storage';
@@ -19,7 +19,7 @@ function encode(definitions: PackageDefinition, name: string, message: object): 
 
 /** Writes the details of failed calls as AIP-193 asks for: a google.rpc.Status with an ErrorInfo. */
 export class ErrorDetails {
-  readonly #definitions = loadDefinitions();
+  readonly #definitions = loadErrorDefinitions();
 
   /** @returns the trailers of the failed call; none when there is nothing to add */
   toTrailers({ code, message, reason, field }: CallFailure): Metadata {

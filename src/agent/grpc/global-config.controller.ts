@@ -15,8 +15,7 @@ import type { GlobalModelStage } from '../wire/common-config.js';
 import { parseRequest } from '../wire/request-parsing.js';
 import { isTaskId } from '../wire/task-id.js';
 import { GrpcExceptionFilter } from './grpc-exception.filter.js';
-
-const SERVICE = 'lybic.agent.Agent';
+import { AGENT_SERVICE } from './proto-files.js';
 
 /** The RPCs of `lybic.agent.Agent` that read and set configurations. */
 @Controller()
@@ -27,12 +26,12 @@ export class GlobalConfigController {
     private readonly globalConfig: GlobalConfig,
   ) {}
 
-  @GrpcMethod(SERVICE, 'GetGlobalCommonConfig')
+  @GrpcMethod(AGENT_SERVICE, 'GetGlobalCommonConfig')
   async getGlobalCommonConfig(): Promise<JsonObject> {
     return this.globalConfig.read();
   }
 
-  @GrpcMethod(SERVICE, 'GetCommonConfig')
+  @GrpcMethod(AGENT_SERVICE, 'GetCommonConfig')
   async getCommonConfig(request: unknown): Promise<JsonObject> {
     const { id } = parseRequest(getCommonConfigSchema, request);
     if (id === GLOBAL_CONFIG_ID) {
@@ -45,24 +44,24 @@ export class GlobalConfigController {
     return toCommonConfig(task);
   }
 
-  @GrpcMethod(SERVICE, 'SetGlobalCommonConfig')
+  @GrpcMethod(AGENT_SERVICE, 'SetGlobalCommonConfig')
   async setGlobalCommonConfig(request: unknown): Promise<{ success: boolean; id: string }> {
     const { commonConfig } = parseRequest(setGlobalCommonConfigSchema, request);
     await this.globalConfig.replace(commonConfig);
     return { success: true, id: GLOBAL_CONFIG_ID };
   }
 
-  @GrpcMethod(SERVICE, 'SetGlobalCommonLLMConfig')
+  @GrpcMethod(AGENT_SERVICE, 'SetGlobalCommonLLMConfig')
   async setGlobalCommonLlmConfig(request: unknown): Promise<JsonObject> {
     return this.#setModel('actionGeneratorModel', request);
   }
 
-  @GrpcMethod(SERVICE, 'SetGlobalGroundingLLMConfig')
+  @GrpcMethod(AGENT_SERVICE, 'SetGlobalGroundingLLMConfig')
   async setGlobalGroundingLlmConfig(request: unknown): Promise<JsonObject> {
     return this.#setModel('groundingModel', request);
   }
 
-  @GrpcMethod(SERVICE, 'SetGlobalEmbeddingLLMConfig')
+  @GrpcMethod(AGENT_SERVICE, 'SetGlobalEmbeddingLLMConfig')
   async setGlobalEmbeddingLlmConfig(request: unknown): Promise<JsonObject> {
     return this.#setModel('embeddingModel', request);
   }

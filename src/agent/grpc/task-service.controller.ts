@@ -20,9 +20,8 @@ import {
   type WireTaskEvent,
 } from '../wire/task-service-messages.js';
 import { GrpcExceptionFilter } from './grpc-exception.filter.js';
+import { TASK_SERVICE } from './proto-files.js';
 import { streamAnswer, type StreamCall } from './stream-answer.js';
-
-const SERVICE = 'nestjs_task_storage.v1.TaskService';
 
 /** The RPCs of `nestjs_task_storage.v1.TaskService`. */
 @Controller()
@@ -34,7 +33,7 @@ export class TaskServiceController {
     private readonly follower: TaskFollower,
   ) {}
 
-  @GrpcMethod(SERVICE, 'GetTask')
+  @GrpcMethod(TASK_SERVICE, 'GetTask')
   async getTask(request: unknown): Promise<WireTask> {
     const { task_id: taskId } = parseRequest(taskRequestSchema, request);
     const task = await this.storage.getTask(taskId);
@@ -44,7 +43,7 @@ export class TaskServiceController {
     return toWireTask(task);
   }
 
-  @GrpcMethod(SERVICE, 'ListTasks')
+  @GrpcMethod(TASK_SERVICE, 'ListTasks')
   async listTasks(request: unknown): Promise<{ tasks: WireTask[]; next_page_token: string }> {
     const { page_size: limit, page_token, status } = parseRequest(listTasksSchema, request);
     try {
@@ -62,7 +61,7 @@ export class TaskServiceController {
     }
   }
 
-  @GrpcMethod(SERVICE, 'DeleteTask')
+  @GrpcMethod(TASK_SERVICE, 'DeleteTask')
   async deleteTask(request: unknown): Promise<object> {
     const { task_id: taskId } = parseRequest(taskRequestSchema, request);
     if (!(await this.supervisor.delete(taskId))) {
@@ -71,12 +70,12 @@ export class TaskServiceController {
     return {};
   }
 
-  @GrpcMethod(SERVICE, 'CountActiveTasks')
+  @GrpcMethod(TASK_SERVICE, 'CountActiveTasks')
   async countActiveTasks(): Promise<{ active_task_count: number }> {
     return { active_task_count: await this.storage.countActiveTasks() };
   }
 
-  @GrpcMethod(SERVICE, 'CleanupOldTasks')
+  @GrpcMethod(TASK_SERVICE, 'CleanupOldTasks')
   async cleanupOldTasks(request: unknown): Promise<{ deleted_task_count: number }> {
     const {
       older_than_days: olderThanDays,
@@ -88,7 +87,7 @@ export class TaskServiceController {
     };
   }
 
-  @GrpcMethod(SERVICE, 'WatchTask')
+  @GrpcMethod(TASK_SERVICE, 'WatchTask')
   watchTask(request: unknown, _metadata: unknown, call: StreamCall): Observable<WireTaskEvent> {
     const { task_id: taskId, after_sequence: after } = parseRequest(watchTaskSchema, request);
     return streamAnswer(call, (ended) => this.#events(taskId, after, ended));

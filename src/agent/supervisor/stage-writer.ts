@@ -1,5 +1,5 @@
 import type { NewTaskEvent } from '../../task/task-event.js';
-import { MAX_PAGE_SIZE } from '../../task/task-input.js';
+import { MAX_PAGE_SIZE } from '../../task/value-parsers.js';
 import type { TaskEnding } from './task-ending.js';
 import type { TaskProgress } from './task-progress.js';
 import type { TaskRecord } from './task-record.js';

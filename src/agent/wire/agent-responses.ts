@@ -1,7 +1,7 @@
 import { TaskStorageError } from '../../task/errors.js';
 import type { JsonObject, JsonValue } from '../../task/json.js';
 import type { TaskEvent } from '../../task/task-event.js';
-import { MAX_INTEGER } from '../../task/task-input.js';
+import { MAX_INTEGER } from '../../task/value-parsers.js';
 import type { TerminalStatus } from '../../task/task-lifecycle.js';
 import type { Task, TaskStatus } from '../../task/task.js';
 import { storableJson } from '../storable-text.js';

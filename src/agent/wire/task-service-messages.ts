@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { JsonObject } from '../../task/json.js';
 import type { TaskEvent } from '../../task/task-event.js';
-import { MAX_INTEGER, MAX_PAGE_SIZE } from '../../task/task-input.js';
+import { MAX_INTEGER, MAX_PAGE_SIZE } from '../../task/value-parsers.js';
 import type { TerminalStatus } from '../../task/task-lifecycle.js';
 import type { Task, TaskStatus, TaskSummary } from '../../task/task.js';
 import { optionalEnum } from './request-parsing.js';

@@ -1,16 +1,14 @@
 import type { PageFilter } from '../../task/page-token.js';
 import type { ListEventsOptions, NewTaskEvent, TaskEvent } from '../../task/task-event.js';
+import { parseNewTask, parseTaskId, parseTaskUpdates } from '../../task/task-input.js';
 import {
   parseAppendedEvents,
   parseCleanup,
   parseCreateOptions,
   parseListEventsOptions,
   parseListOptions,
-  parseNewTask,
-  parseTaskId,
-  parseTaskUpdates,
   parseUpdateOptions,
-} from '../../task/task-input.js';
+} from '../../task/options-input.js';
 import type {
   CleanupOptions,
   CreateTaskOptions,

@@ -6,17 +6,15 @@ import {
 } from '../../task/errors.js';
 import type { PageTokenCodec } from '../../task/page-token.js';
 import type { ListEventsOptions, NewTaskEvent, TaskEvent } from '../../task/task-event.js';
+import { parseNewTask, parseTaskId, parseTaskUpdates } from '../../task/task-input.js';
 import {
   parseAppendedEvents,
   parseCleanup,
   parseCreateOptions,
   parseListEventsOptions,
   parseListOptions,
-  parseNewTask,
-  parseTaskId,
-  parseTaskUpdates,
   parseUpdateOptions,
-} from '../../task/task-input.js';
+} from '../../task/options-input.js';
 import { ACTIVE_STATUSES } from '../../task/task-lifecycle.js';
 import type {
   CleanupOptions,

@@ -1,0 +1,138 @@
+import { InvalidTaskError } from './errors.js';
+import type { ListEventsOptions, NewTaskEvent } from './task-event.js';
+import { assertRecord, parseExpectedVersion } from './task-input.js';
+import { TERMINAL_STATUSES, type TerminalStatus } from './task-lifecycle.js';
+import type {
+  CleanupOptions,
+  CreateTaskOptions,
+  ListTasksOptions,
+  UpdateTaskOptions,
+} from './task-storage.js';
+import { TASK_STATUSES, type TaskStatus } from './task.js';
+import {
+  boolean,
+  identifier,
+  MAX_INTEGER,
+  MAX_PAGE_SIZE,
+  oneOf,
+  refuse,
+  text,
+  wholeNumber,
+} from './value-parsers.js';
+
+/* The events and options of the operations, checked and copied. */
+
+const DEFAULT_PAGE_SIZE = 100;
+const MAX_AGE_DAYS = 36_500;
+
+const limit = wholeNumber(1, MAX_PAGE_SIZE);
+const stage = identifier;
+
+/** @throws {InvalidTaskError} naming the event */
+export function parseEvents(events: readonly NewTaskEvent[] | undefined): NewTaskEvent[] {
+  if (events === undefined) {
+    return [];
+  }
+  if (!Array.isArray(events) || events.length > MAX_PAGE_SIZE) {
+    throw new InvalidTaskError('events', `must be an array of at most ${MAX_PAGE_SIZE} events`);
+  }
+  return Array.from<unknown, NewTaskEvent>(events, (event, index) => {
+    const field = `events[${index}]`;
+    assertRecord(event, field);
+    return {
+      stage: stage(event['stage'], `${field}.stage`),
+      message: text(event['message'], `${field}.message`),
+    };
+  });
+}
+
+/** @throws {InvalidTaskError} when there is none, or naming the event */
+export function parseAppendedEvents(events: readonly NewTaskEvent[]): NewTaskEvent[] {
+  const parsed = parseEvents(events);
+  if (parsed.length === 0) {
+    throw new InvalidTaskError('events', 'is empty; give at least one event');
+  }
+  return parsed;
+}
+
+/** @throws {InvalidTaskError} naming the option */
+export function parseCreateOptions(options: CreateTaskOptions = {}): {
+  maxActiveTasks: number | null;
+  events: NewTaskEvent[];
+} {
+  return {
+    maxActiveTasks:
+      options.maxActiveTasks === undefined
+        ? null
+        : wholeNumber(0, MAX_INTEGER)(options.maxActiveTasks, 'maxActiveTasks'),
+    events: parseEvents(options.events),
+  };
+}
+
+/** @throws {InvalidTaskError} naming the option */
+export function parseUpdateOptions(options: UpdateTaskOptions = {}): {
+  expectedVersion: number | null;
+  events: NewTaskEvent[];
+} {
+  return {
+    expectedVersion:
+      options.expectedVersion === undefined ? null : parseExpectedVersion(options.expectedVersion),
+    events: parseEvents(options.events),
+  };
+}
+
+/** @throws {InvalidTaskError} naming the option */
+export function parseListOptions(options: ListTasksOptions = {}): {
+  status: TaskStatus | null;
+  limit: number;
+  offset: number;
+  pageToken: string | null;
+  view: 'full' | 'summary';
+} {
+  const { status, offset, pageToken, view } = options;
+  if (offset !== undefined && pageToken !== undefined) {
+    throw new InvalidTaskError('offset', 'cannot be combined with pageToken; give one of them');
+  }
+  return {
+    status: status === undefined ? null : oneOf(TASK_STATUSES)(status, 'status'),
+    limit: limit(options.limit ?? DEFAULT_PAGE_SIZE, 'limit'),
+    offset: wholeNumber(0, MAX_INTEGER)(offset ?? 0, 'offset'),
+    pageToken: pageToken === undefined ? null : text(pageToken, 'pageToken'),
+    view: oneOf(['full', 'summary'])(view ?? 'full', 'view'),
+  };
+}
+
+/** @throws {InvalidTaskError} naming the option */
+export function parseListEventsOptions(options: ListEventsOptions = {}): {
+  afterSequence: number;
+  limit: number;
+} {
+  return {
+    afterSequence: wholeNumber(0, MAX_INTEGER)(options.afterSequence ?? 0, 'afterSequence'),
+    limit: limit(options.limit ?? DEFAULT_PAGE_SIZE, 'limit'),
+  };
+}
+
+/** @throws {InvalidTaskError} naming the argument */
+export function parseCleanup(
+  olderThanDays: unknown,
+  options: CleanupOptions = {},
+): {
+  olderThanDays: number;
+  statuses: readonly TerminalStatus[];
+  limit: number | null;
+  dryRun: boolean;
+} {
+  const statuses = options.statuses ?? TERMINAL_STATUSES;
+  if (!Array.isArray(statuses)) {
+    return refuse('statuses', statuses, `an array of ${TERMINAL_STATUSES.join(', ')}`);
+  }
+  return {
+    olderThanDays: wholeNumber(0, MAX_AGE_DAYS)(olderThanDays, 'olderThanDays'),
+    statuses: Array.from<unknown, TerminalStatus>(statuses, (status, index) =>
+      oneOf(TERMINAL_STATUSES)(status, `statuses[${index}]`),
+    ),
+    limit: options.limit === undefined ? null : wholeNumber(1, MAX_INTEGER)(options.limit, 'limit'),
+    dryRun: boolean(options.dryRun ?? false, 'dryRun'),
+  };
+}
