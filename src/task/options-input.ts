@@ -1,6 +1,6 @@
 import { InvalidTaskError } from './errors.js';
 import type { ListEventsOptions, NewTaskEvent } from './task-event.js';
-import { assertRecord, parseExpectedVersion } from './task-input.js';
+import { parseExpectedVersion } from './task-input.js';
 import { TERMINAL_STATUSES, type TerminalStatus } from './task-lifecycle.js';
 import type {
   CleanupOptions,
@@ -10,6 +10,7 @@ import type {
 } from './task-storage.js';
 import { TASK_STATUSES, type TaskStatus } from './task.js';
 import {
+  assertRecord,
   boolean,
   identifier,
   MAX_INTEGER,

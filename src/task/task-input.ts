@@ -1,14 +1,14 @@
 import { InvalidTaskError } from './errors.js';
-import { copyUncheckedJson, isPlainObject, type JsonObject } from './json.js';
+import { copyUncheckedJson, type JsonObject } from './json.js';
 import { ACTIVE_STATUSES } from './task-lifecycle.js';
 import { DEFAULT_TENANT_ID, TASK_STATUSES, type TaskUpdates } from './task.js';
 import {
+  assertRecord,
   identifier,
   jsonObject,
   MAX_INTEGER,
   nullable,
   oneOf,
-  refuse,
   shortText,
   text,
   wholeNumber,
@@ -91,15 +91,6 @@ const KEPT_BY_THE_STORAGE = new Set([
   'startedAt',
   'finishedAt',
 ]);
-
-export function assertRecord(
-  value: unknown,
-  field: string,
-): asserts value is Record<string, unknown> {
-  if (!isPlainObject(value)) {
-    refuse(field, value, 'a plain object');
-  }
-}
 
 function assertKnownFields(source: object, known: object, subject: string): void {
   for (const key of Reflect.ownKeys(source)) {

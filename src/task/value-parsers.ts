@@ -1,5 +1,5 @@
 import { InvalidTaskError } from './errors.js';
-import { assertStorableText, copyUncheckedJson, kindOf } from './json.js';
+import { assertStorableText, copyUncheckedJson, isPlainObject, kindOf } from './json.js';
 
 /* How single values are checked, so that every backend accepts and refuses the same. */
 
@@ -15,6 +15,15 @@ const MAX_ID_LENGTH = 255;
 /** Refuses a value, naming its kind and not the value, which may be confidential. */
 export function refuse(field: string, value: unknown, expected: string): never {
   throw new InvalidTaskError(field, `is ${kindOf(value)}; it must be ${expected}`);
+}
+
+export function assertRecord(
+  value: unknown,
+  field: string,
+): asserts value is Record<string, unknown> {
+  if (!isPlainObject(value)) {
+    refuse(field, value, 'a plain object');
+  }
 }
 
 export function text(value: unknown, field: string): string {
