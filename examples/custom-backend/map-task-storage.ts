@@ -54,7 +54,10 @@ export class MapTaskStorage extends MapTasks implements TaskStorage {
     this.data.open();
   }
 
-  async runExclusively<T>(name: string, work: () => Promise<T>): Promise<ExclusiveResult<T>> {
+  async runExclusively<T>(
+    name: string,
+    work: (lost: AbortSignal) => Promise<T>,
+  ): Promise<ExclusiveResult<T>> {
     const { exclusiveWork } = this.data.open();
     const key = parseName(name);
     if (exclusiveWork.has(key)) {
@@ -62,7 +65,7 @@ export class MapTaskStorage extends MapTasks implements TaskStorage {
     }
     exclusiveWork.add(key);
     try {
-      return { ran: true, value: await work() };
+      return { ran: true, value: await work(new AbortController().signal) };
     } finally {
       exclusiveWork.delete(key);
     }

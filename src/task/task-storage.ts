@@ -168,8 +168,16 @@ export interface TaskStorage extends TaskOperations {
   /** @throws {TaskStorageError} when the backend does not answer */
   ping(): Promise<void>;
 
-  /** Runs the work unless any process on the same storage runs work of that name already. */
-  runExclusively<T>(name: string, work: () => Promise<T>): Promise<ExclusiveResult<T>>;
+  /**
+   * Runs the work unless any process on the same storage runs work of that name already.
+   *
+   * @param work is handed a signal that is aborted when the storage can no longer keep others out,
+   *   because the connection that held the lock is lost; the work should stop then
+   */
+  runExclusively<T>(
+    name: string,
+    work: (lost: AbortSignal) => Promise<T>,
+  ): Promise<ExclusiveResult<T>>;
 
   /** Gives back what the storage holds open. Afterwards every operation is `UNAVAILABLE`. */
   close(): Promise<void>;

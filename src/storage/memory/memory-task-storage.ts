@@ -41,7 +41,10 @@ class MemoryTaskStorage extends MemoryTaskOperations implements TaskStorage {
     this.memory.open();
   }
 
-  async runExclusively<T>(name: string, work: () => Promise<T>): Promise<ExclusiveResult<T>> {
+  async runExclusively<T>(
+    name: string,
+    work: (lost: AbortSignal) => Promise<T>,
+  ): Promise<ExclusiveResult<T>> {
     const { exclusiveWork } = this.memory.open();
     const parsedName = parseName(name);
     if (exclusiveWork.has(parsedName)) {
@@ -49,7 +52,7 @@ class MemoryTaskStorage extends MemoryTaskOperations implements TaskStorage {
     }
     exclusiveWork.add(parsedName);
     try {
-      return { ran: true, value: await work() };
+      return { ran: true, value: await work(new AbortController().signal) };
     } finally {
       exclusiveWork.delete(parsedName);
     }

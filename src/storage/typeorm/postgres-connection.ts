@@ -1,3 +1,5 @@
+import { EventEmitter } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { DataSource, QueryRunner } from 'typeorm';
 import { TaskStorageError } from '../../task/errors.js';
 import { isConnectionGone, toTaskStorageError } from './postgres-errors.js';
@@ -9,9 +11,23 @@ export type SqlRow = Readonly<Record<string, unknown>>;
 /** Sends one statement. Every statement of the storage ends in a SELECT, so rows come back. */
 export type SendStatement = (statement: SqlStatement) => Promise<readonly SqlRow[]>;
 
+/** One connection, for as long as some work needs it. */
+export interface PostgresSession {
+  readonly send: SendStatement;
+  /** Aborted when the connection is lost, and with it the locks that it holds. */
+  readonly lost: AbortSignal;
+  /** Makes the pool throw the connection away when the work is over. */
+  readonly discard: () => void;
+}
+
+/** How long closing waits for statements under way; the longest of them has a time-out as well. */
+const CLOSE_LIMIT_MS = 5_000;
+const CLOSE_POLL_MS = 20;
+
 /** The way to the database: every failure comes out as a {@link TaskStorageError}. */
 export class PostgresConnection {
   #isClosed = false;
+  #openSessions = 0;
 
   /** @param ownsDataSource whether closing the storage closes the data source too */
   constructor(
@@ -20,46 +36,62 @@ export class PostgresConnection {
   ) {}
 
   readonly send: SendStatement = async (statement) => {
-    return this.withSession(async (sendInSession) => sendInSession(statement));
+    return this.withSession(async (session) => session.send(statement));
   };
 
   /** Runs the work in one transaction, committed when it resolves. */
   async transaction<T>(work: (send: SendStatement) => Promise<T>): Promise<T> {
-    return this.withSession(async (send) => {
-      await send({ text: 'BEGIN', values: [] });
+    return this.withSession(async ({ send, discard }) => {
+      // Said, because a database may have another default, under which a statement that has waited
+      // for a lock still sees what was there before the wait.
+      await send({ text: 'BEGIN ISOLATION LEVEL READ COMMITTED', values: [] });
       try {
         const result = await work(send);
         await send({ text: 'COMMIT', values: [] });
         return result;
       } catch (error) {
-        // The error that ended the transaction is the one to report; a session that cannot even
-        // roll back has lost its connection, and Postgres rolls back by itself.
-        await send({ text: 'ROLLBACK', values: [] }).catch(() => undefined);
+        // The error that ended the transaction is the one to report.
+        await send({ text: 'ROLLBACK', values: [] }).catch(discard);
         throw error;
       }
     });
   }
 
   /** Runs the work on one session of its own, discarded afterwards if it broke. */
-  async withSession<T>(work: (send: SendStatement) => Promise<T>): Promise<T> {
+  async withSession<T>(work: (session: PostgresSession) => Promise<T>): Promise<T> {
     if (this.#isClosed) {
       throw new TaskStorageError('UNAVAILABLE', 'The storage is closed');
     }
     const runner = this.dataSource.createQueryRunner('master');
+    const lost = new AbortController();
+    const lose = (): void => lost.abort();
+    this.#openSessions += 1;
     let client: unknown = null;
     try {
       client = await connect(runner);
-      return await work(async (statement) => sendOn(runner, client, statement));
+      listenToEnd(client, 'on', lose);
+      return await work({
+        send: async (statement) => sendOn(runner, client, statement),
+        lost: lost.signal,
+        discard: () => endClient(client),
+      });
     } finally {
+      listenToEnd(client, 'off', lose);
       await runner.release();
+      this.#openSessions -= 1;
     }
   }
 
+  /** Lets what is under way end, and then gives the connections back. */
   async close(): Promise<void> {
     if (this.#isClosed) {
       return;
     }
     this.#isClosed = true;
+    const deadline = Date.now() + CLOSE_LIMIT_MS;
+    while (this.#openSessions > 0 && Date.now() < deadline) {
+      await delay(CLOSE_POLL_MS);
+    }
     if (this.ownsDataSource && this.dataSource.isInitialized) {
       await this.dataSource.destroy();
     }
@@ -85,18 +117,25 @@ async function sendOn(
     return Array.isArray(rows) ? rows : [];
   } catch (error) {
     if (isConnectionGone(error)) {
-      discard(client);
+      endClient(client);
     }
     throw toTaskStorageError(error);
   }
 }
 
 /** Ends a driver's client: the pool drops a client that is ending when it comes back. */
-function discard(client: unknown): void {
+function endClient(client: unknown): void {
   if (typeof client === 'object' && client !== null && 'end' in client) {
     const { end } = client;
     if (typeof end === 'function') {
       Promise.resolve(end.call(client)).catch(() => undefined);
     }
+  }
+}
+
+/** A driver's client is an event emitter; the driver does not say so in TypeORM's types. */
+function listenToEnd(client: unknown, method: 'on' | 'off', listener: () => void): void {
+  if (client instanceof EventEmitter) {
+    client[method]('end', listener);
   }
 }

@@ -38,7 +38,7 @@ const NETWORK_ERRORS = new Set([
 
 /** What node-postgres says without giving the error a code. */
 const CONNECTION_MESSAGES =
-  /^(timeout exceeded when trying to connect|timeout expired|Connection terminated|Query read timeout|Client has encountered a connection error|Client was closed|Cannot use a pool after calling end|Driver not Connected|The server does not support SSL|sorry, too many clients)/;
+  /^(timeout exceeded when trying to connect|timeout expired|Connection terminated|Query read timeout|Client has encountered a connection error|Client was closed|Cannot use a pool after calling end|Driver not Connected|Query runner already released|QueryRunnerAlreadyReleased|The server does not support SSL|sorry, too many clients)/;
 
 const TEXT_BY_CODE: Readonly<Partial<Record<TaskStorageErrorCode, string>>> = {
   UNAVAILABLE: 'Postgres did not answer',

@@ -35,19 +35,26 @@ class PostgresTaskStorage extends PostgresTaskOperations implements TaskStorage 
   }
 
   async ping(): Promise<void> {
-    const [row] = await this.context.connection.send({
-      text: 'SELECT pg_is_in_recovery() AS is_standby',
-      values: [],
+    await this.context.connection.withSession(async ({ send, discard }) => {
+      const [row] = await send({
+        text: `SELECT current_setting('transaction_read_only') AS is_read_only`,
+        values: [],
+      });
+      if (row?.['is_read_only'] !== 'off') {
+        // The next ping goes to whichever server the address leads to by then.
+        discard();
+        throw new TaskStorageError('UNAVAILABLE', 'Postgres takes no writes; is it a standby?');
+      }
     });
-    if (row?.['is_standby'] !== false) {
-      throw new TaskStorageError('UNAVAILABLE', 'Postgres is a standby, which takes no writes');
-    }
   }
 
-  async runExclusively<T>(name: string, work: () => Promise<T>): Promise<ExclusiveResult<T>> {
+  async runExclusively<T>(
+    name: string,
+    work: (lost: AbortSignal) => Promise<T>,
+  ): Promise<ExclusiveResult<T>> {
     const { connection, names } = this.context;
     const lock = [names.lock(`exclusive:${parseName(name)}`)];
-    return connection.withSession(async (send) => {
+    return connection.withSession(async ({ send, lost, discard }) => {
       const [row] = await send({
         text: 'SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS locked',
         values: lock,
@@ -56,13 +63,13 @@ class PostgresTaskStorage extends PostgresTaskOperations implements TaskStorage 
         return { ran: false };
       }
       try {
-        return { ran: true, value: await work() };
+        return { ran: true, value: await work(lost) };
       } finally {
-        // A session that cannot unlock is broken and discarded, which releases the lock as well.
+        // A session that cannot unlock must end, which releases the lock as well.
         await send({
           text: 'SELECT pg_advisory_unlock(hashtextextended($1, 0))',
           values: lock,
-        }).catch(() => undefined);
+        }).catch(discard);
       }
     });
   }

@@ -24,8 +24,11 @@ export const brokenServices: readonly BrokenStorage[] = [
       replace(storage, {
         runExclusively: async <T>(
           _name: string,
-          work: () => Promise<T>,
-        ): Promise<ExclusiveResult<T>> => ({ ran: true, value: await work() }),
+          work: (lost: AbortSignal) => Promise<T>,
+        ): Promise<ExclusiveResult<T>> => ({
+          ran: true,
+          value: await work(new AbortController().signal),
+        }),
       }),
   },
   {
@@ -36,13 +39,13 @@ export const brokenServices: readonly BrokenStorage[] = [
       return replace(storage, {
         runExclusively: async <T>(
           name: string,
-          work: () => Promise<T>,
+          work: (lost: AbortSignal) => Promise<T>,
         ): Promise<ExclusiveResult<T>> => {
           if (locked.has(name)) {
             return { ran: false };
           }
           locked.add(name);
-          const value = await work();
+          const value = await work(new AbortController().signal);
           locked.delete(name);
           return { ran: true, value };
         },
