@@ -12,11 +12,10 @@ import { TaskStorageModule } from './storage/task-storage.module.js';
 /** The gRPC service, configured by the environment and a `.env` file. */
 @Module({
   imports: [
-    ConfigModule.forRoot(),
+    ConfigModule.forRoot({ isGlobal: true }),
     TaskStorageModule.forRootAsync({ isGlobal: true }),
     ScheduleModule.forRoot(),
     AgentModule.forRootAsync({
-      imports: [ConfigModule],
       runner: {
         inject: [ConfigService],
         useFactory: (source: EnvironmentSource) =>

@@ -138,14 +138,7 @@ async function registerAsync(options: AgentModuleAsyncOptions): Promise<DynamicM
   if (useFactory !== undefined) {
     return register(options, { useFactory, inject });
   }
-  const { imports, ...fromEnvironment } = await optionsFromConfigService(
-    AgentModule.name,
-    readAgentOptions,
-  );
-  return register(
-    { ...options, imports: [...imports, ...(options.imports ?? [])] },
-    fromEnvironment,
-  );
+  return register(options, await optionsFromConfigService(AgentModule.name, readAgentOptions));
 }
 
 /**

@@ -47,26 +47,35 @@ export class StorageHealthMonitor implements OnApplicationBootstrap, OnModuleDes
     this.#become('stopped', 'The application shuts down');
   }
 
+  /** One question at a time: a storage that hangs is not helped by more of them. */
   #check(): void {
-    let isSettled = false;
-    const settle = (problem: string | null): void => {
-      if (isSettled || this.#state === 'stopped') {
-        return;
-      }
-      isSettled = true;
-      this.#cancelTimer();
-      if (problem === null) {
-        this.#become('serving', `The storage answers (${this.storage.description})`);
-      } else {
-        this.#become('failing', `The storage does not answer: ${problem}`);
-      }
-      this.#cancelTimer = this.clock.after(this.timing.intervalMs, () => this.#check());
-    };
     const { timeoutMs } = this.timing;
+    let isLate = false;
     this.#cancelTimer = this.clock.after(timeoutMs, () => {
-      settle(`it took longer than ${timeoutMs} ms`);
+      isLate = true;
+      this.#conclude(`it took longer than ${timeoutMs} ms`);
     });
-    void this.#ping().then(settle);
+    void this.#settle(() => isLate);
+  }
+
+  async #settle(isLate: () => boolean): Promise<void> {
+    const problem = await this.#ping();
+    if (this.#state === 'stopped') {
+      return;
+    }
+    this.#cancelTimer();
+    if (!isLate()) {
+      this.#conclude(problem);
+    }
+    this.#cancelTimer = this.clock.after(this.timing.intervalMs, () => this.#check());
+  }
+
+  #conclude(problem: string | null): void {
+    if (problem === null) {
+      this.#become('serving', `The storage answers (${this.storage.description})`);
+    } else {
+      this.#become('failing', `The storage does not answer: ${problem}`);
+    }
   }
 
   /** @returns what is wrong, or `null` */

@@ -7,13 +7,12 @@ import { MetricsService } from './metrics.service.js';
 const METRICS_OPTIONS = Symbol('METRICS_OPTIONS');
 
 async function register(): Promise<DynamicModule> {
-  const { imports, inject, useFactory } = await optionsFromConfigService(
+  const { inject, useFactory } = await optionsFromConfigService(
     MetricsModule.name,
     readMetricsOptions,
   );
   return {
     module: MetricsModule,
-    imports,
     providers: [
       { provide: METRICS_OPTIONS, inject, useFactory },
       {

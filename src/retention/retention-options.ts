@@ -14,7 +14,7 @@ export interface RetentionOptions {
   days?: number | undefined;
   /** The same for one status; left out, `days` holds for it. */
   daysByStatus?: Partial<Record<TerminalStatus, number | undefined>> | undefined;
-  /** How many tasks one transaction deletes, 1 to 100000. Default 1000. */
+  /** How many tasks one transaction deletes, 1 to 10000. Default 1000. */
   batchSize?: number | undefined;
   /** How long to leave the database to others between two batches, 0 to 60000. Default 100. */
   pauseMs?: number | undefined;
@@ -69,7 +69,7 @@ export const retentionParsers = {
   daysFinished: daysOfStatus,
   daysError: daysOfStatus,
   daysCancelled: daysOfStatus,
-  batchSize: integer({ minimum: 1, maximum: 100_000, defaultValue: 1000 }),
+  batchSize: integer({ minimum: 1, maximum: 10_000, defaultValue: 1000 }),
   pauseMs: integer({ minimum: 0, maximum: 60_000, defaultValue: 100 }),
   maxPerRun: integer({ minimum: 1, maximum: 2_147_483_647, defaultValue: 100_000 }),
   dryRun: flag(false),

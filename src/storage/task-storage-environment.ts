@@ -8,9 +8,7 @@ import {
   type EnvironmentSource,
 } from '../config/environment.js';
 import type { TaskStorageModuleOptions } from './task-storage-options.js';
-
-/** The longest time-out that Postgres takes: an INTEGER of milliseconds. */
-const MAX_TIMEOUT_MS = 2_147_483_647;
+import { MAX_TIMEOUT_MS } from './typeorm/postgres-task-storage-options.js';
 
 function milliseconds(defaultValue: number, minimum = 1): ReturnType<typeof integer> {
   return integer({ minimum, maximum: MAX_TIMEOUT_MS, defaultValue });

@@ -91,7 +91,7 @@ async function registerAsync(options: TaskStorageAsyncOptions): Promise<DynamicM
   return register(
     options,
     [{ provide: OPTIONS, useFactory: readOptions, inject: config.inject }],
-    [...imports, ...config.imports],
+    imports,
   );
 }
 

@@ -12,6 +12,7 @@ import {
 import { TaskSupervisor } from '../../src/agent/supervisor/task-supervisor.js';
 import { createMemoryTaskStorage } from '../../src/storage/memory/index.js';
 import { TASK_STORAGE, type TaskStorage } from '../../src/task/task-storage.js';
+import { globalConfig } from '../support/global-config.js';
 import { globalStorage } from '../support/global-storage.js';
 import { RecordingLogger } from '../support/recording-logger.js';
 
@@ -167,6 +168,7 @@ describe('AgentModule', () => {
       SHUTDOWN_GRACE_MS: '17',
     });
     const module = await start(
+      globalConfig(),
       globalStorage(storage),
       AgentModule.forRootAsync({ runner: GreetingRunner, imports: [GreeterModule] }),
     );
@@ -183,9 +185,9 @@ describe('AgentModule', () => {
 
   it('names the variable that is wrong', async () => {
     process.env['TASK_MAX_TASKS'] = 'many';
-    await expect(start(globalStorage(storage), AgentModule.forRootAsync())).rejects.toThrow(
-      'TASK_MAX_TASKS is "many"; write a whole number from 1',
-    );
+    await expect(
+      start(globalConfig(), globalStorage(storage), AgentModule.forRootAsync()),
+    ).rejects.toThrow('TASK_MAX_TASKS is "many"; write a whole number from 1');
   });
 
   it('takes options from a factory', async () => {

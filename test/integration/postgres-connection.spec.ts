@@ -50,6 +50,11 @@ describe('a connection string', () => {
     [{ connectionString: '' }, 'needs a connectionString or a dataSource'],
     [{ connectionString: 'mysql://u:s3cret@h/d' }, 'is not a Postgres URL; write one such as'],
     [{ connectionString: 'postgres://u:s3cret@h:port/d' }, 'is not a Postgres URL'],
+    [{ connectionString: 'postgres://u:s3cret%@h/d' }, 'percent-encode the user and the password'],
+    [
+      { connectionString: 'postgres://u:s3cret@h/d', migrations: JSON.parse('"manuel"') },
+      'migrations is "manuel"; write auto or manual',
+    ],
   ])('%j is refused with a sentence that says what to write', async (options, sentence) => {
     const error: unknown = await createPostgresTaskStorage(options).catch((e: unknown) => e);
     expect(error).toMatchObject({
@@ -103,6 +108,128 @@ describe('a connection string', () => {
   });
 });
 
+describe('what could wait for ever', () => {
+  it('is bounded: a lock that somebody else holds', async () => {
+    const storage = await createPostgresTaskStorage({
+      connectionString: database.connectionString,
+      lockTimeoutMs: 50,
+    });
+    await storage.createTask(newTask);
+    await database.query('BEGIN; SELECT * FROM agent_tasks FOR UPDATE');
+    await expect(storage.updateTask('a', { query: 'b' })).rejects.toMatchObject({
+      code: 'UNAVAILABLE',
+      message: expect.stringContaining('lock timeout'),
+    });
+    await storage.close();
+  });
+
+  it('is bounded: a migration that another process is at', async () => {
+    const first = await createPostgresTaskStorage({ connectionString: database.connectionString });
+    await database.query('DELETE FROM agent_tasks_migrations WHERE name LIKE $1', ['%Indexes%']);
+    await database.query(
+      `SELECT pg_advisory_lock(hashtextextended('nestjs-task-storage:public.agent_tasks:migrate', 0))`,
+    );
+    await expect(
+      createPostgresTaskStorage({
+        connectionString: database.connectionString,
+        lockTimeoutMs: 50,
+        connectRetryMs: 0,
+      }),
+    ).rejects.toThrow('another process migrates or uses the tables; start again when it is done');
+    await first.close();
+  });
+
+  it('is ended by closing, after what is under way', async () => {
+    const storage = await createPostgresTaskStorage({
+      connectionString: database.connectionString,
+    });
+    await storage.createTask(newTask);
+    const underWay = Array.from({ length: 20 }, async (_, index) =>
+      storage.createTask({ ...newTask, taskId: `task-${index}` }, { maxActiveTasks: 100 }),
+    );
+    await storage.close();
+    expect(await Promise.all(underWay)).toEqual(Array(20).fill(true));
+  });
+});
+
+describe('a database that takes no writes', () => {
+  it('is unavailable, to a ping too, and is used again when it does', async () => {
+    const storage = await createPostgresTaskStorage({
+      connectionString: database.connectionString,
+    });
+    await storage.createTask(newTask);
+    const name = new URL(database.connectionString).pathname.slice(1);
+    const endSessions = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+      WHERE application_name = 'nestjs-task-storage' AND datname = current_database()`;
+    await database.query(`ALTER DATABASE ${name} SET default_transaction_read_only = on`);
+    await database.query(endSessions);
+    await eventually(
+      async () => storage.updateTask('a', { query: 'b' }).catch((error: unknown) => error),
+      (answer) => answer instanceof Error && answer.message.includes('read-only'),
+    );
+    await expect(storage.ping()).rejects.toMatchObject({
+      code: 'UNAVAILABLE',
+      message: 'Postgres takes no writes; is it a standby?',
+    });
+    await database.query(
+      `BEGIN; SET TRANSACTION READ WRITE; ALTER DATABASE ${name} RESET default_transaction_read_only; COMMIT`,
+    );
+    // Both read-only sessions were thrown away, so new ones are opened.
+    await storage.ping();
+    expect(await storage.updateTask('a', { query: 'b' })).toBe(true);
+    await storage.close();
+  });
+
+  it('admits no more than the limit, whatever its default isolation level', async () => {
+    const name = new URL(database.connectionString).pathname.slice(1);
+    await database.query(
+      `ALTER DATABASE ${name} SET default_transaction_isolation = 'repeatable read'`,
+    );
+    const storage = await createPostgresTaskStorage({
+      connectionString: database.connectionString,
+    });
+    const answers = await Promise.allSettled(
+      Array.from({ length: 40 }, async (_, index) =>
+        storage.createTask({ ...newTask, taskId: `task-${index}` }, { maxActiveTasks: 5 }),
+      ),
+    );
+    expect(answers.filter(({ status }) => status === 'fulfilled')).toHaveLength(5);
+    expect(await storage.countActiveTasks()).toBe(5);
+    await storage.close();
+  });
+});
+
+it('gives its connections back when it cannot be opened', async () => {
+  const first = await createPostgresTaskStorage({ connectionString: database.connectionString });
+  await first.close();
+  await database.query(
+    `INSERT INTO agent_tasks_migrations (timestamp, name) VALUES (2, 'FromTheFuture2')`,
+  );
+  await expect(
+    createPostgresTaskStorage({ connectionString: database.connectionString }),
+  ).rejects.toMatchObject({ code: 'MISCONFIGURED' });
+  await eventually(
+    async () => sessionsOf('nestjs-task-storage'),
+    (sessions) => sessions === 0,
+  );
+});
+
+it('tells who holds work exclusively that its connection is lost', async () => {
+  const storage = await createPostgresTaskStorage({ connectionString: database.connectionString });
+  const result = await storage.runExclusively('work', async (lost) => {
+    const aborted = new Promise((resolve) => lost.addEventListener('abort', resolve));
+    await database.query(
+      `SELECT pg_terminate_backend(pid) FROM pg_locks
+       WHERE locktype = 'advisory' AND database =
+         (SELECT oid FROM pg_database WHERE datname = current_database())`,
+    );
+    await aborted;
+    return storage.runExclusively('work', async () => 'taken again');
+  });
+  expect(result).toEqual({ ran: true, value: { ran: true, value: 'taken again' } });
+  await storage.close();
+});
+
 describe("an application's own data source", () => {
   it('is used and left open', async () => {
     const dataSource = await new DataSource({
@@ -127,6 +254,21 @@ describe("an application's own data source", () => {
     await expect(
       createPostgresTaskStorage({ dataSource, connectionString: database.connectionString }),
     ).rejects.toThrow('connectionString and dataSource exclude each other; give one of them');
+  });
+
+  it('is refused with options that it has decided itself, and with too small a pool', async () => {
+    const dataSource = await new DataSource({
+      type: 'postgres',
+      url: database.connectionString,
+      poolSize: 2,
+    }).initialize();
+    await expect(createPostgresTaskStorage({ dataSource, lockTimeoutMs: 5 })).rejects.toThrow(
+      'lockTimeoutMs is decided by the dataSource; leave it out',
+    );
+    await expect(createPostgresTaskStorage({ dataSource })).rejects.toThrow(
+      'dataSource has a pool of 2 connections; give it at least 3',
+    );
+    await dataSource.destroy();
   });
 
   it('is refused when it is something else', async () => {

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import pg from 'pg';
 import { createPostgresTaskStorage } from '../../src/storage/typeorm/index.js';
 import type { PostgresTaskStorageOptions } from '../../src/storage/typeorm/index.js';
 import type { TaskStorage } from '../../src/task/task-storage.js';
@@ -74,7 +75,16 @@ describe('a fresh database', () => {
     );
     expect(await storages[0]?.createTask(newTask)).toBe(true);
     expect(await storages[9]?.getTask('new')).toMatchObject({ query: 'add 2 and 2' });
-    expect(await database.query('SELECT name FROM agent_tasks_migrations')).toHaveLength(2);
+    expect(await database.query('SELECT name FROM agent_tasks_migrations')).toHaveLength(3);
+  });
+
+  it('gives one new schema to several storages that start at once', async () => {
+    const tables = ['first', 'second', 'third', 'fourth'];
+    const storages = await Promise.all(
+      tables.map(async (table) => open({ schema: 'shared', table, poolSize: 3 })),
+    );
+    await Promise.all(storages.map(async (storage) => storage.ping()));
+    expect(storages).toHaveLength(4);
   });
 
   it('is left alone with manual migrations, and the error says what to do', async () => {
@@ -259,6 +269,21 @@ it('orders tasks of the same instant by the code points of their ids, on every p
   const first = await storage.listTasks({ limit: 2 });
   const rest = await storage.listTasks({ pageToken: first.nextPageToken ?? '' });
   expect([...first.tasks, ...rest.tasks].map(({ taskId }) => taskId)).toEqual(ids);
+});
+
+it('reads times and JSON whatever the application and the database make of them', async () => {
+  const storage = await open();
+  await storage.createTask({ ...newTask, requestData: { a: 1 } });
+  const parsers = [1184, 3802].map((oid) => [oid, pg.types.getTypeParser(oid)] as const);
+  try {
+    parsers.forEach(([oid]) => pg.types.setTypeParser(oid, (text) => `parsed ${text}`));
+    expect(await storage.getTask('new')).toMatchObject({
+      requestData: { a: 1 },
+      createdAt: expect.any(Date),
+    });
+  } finally {
+    parsers.forEach(([oid, parser]) => pg.types.setTypeParser(oid, parser));
+  }
 });
 
 it('says which row and column it cannot understand', async () => {

@@ -10,6 +10,7 @@ import { MetricsService } from '../../src/metrics/metrics.service.js';
 import { createMemoryTaskStorage } from '../../src/storage/memory/index.js';
 import { TaskStorageError } from '../../src/task/errors.js';
 import { createGate } from '../support/gate.js';
+import { globalConfig } from '../support/global-config.js';
 import { globalStorage } from '../support/global-storage.js';
 import { interceptStorage, type InterceptedStorage } from '../support/intercepted-storage.js';
 import { RecordingLogger } from '../support/recording-logger.js';
@@ -37,7 +38,7 @@ describe('MetricsModule', () => {
   async function start(variables: Record<string, string>): Promise<MetricsService> {
     Object.assign(process.env, variables);
     const module = await Test.createTestingModule({
-      imports: [globalStorage(faulty.storage), MetricsModule.forRootAsync()],
+      imports: [globalConfig(), globalStorage(faulty.storage), MetricsModule.forRootAsync()],
     })
       .setLogger(logger)
       .compile();

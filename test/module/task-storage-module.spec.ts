@@ -35,6 +35,7 @@ class MemoryOptionsModule {}
 
 function configured(variables: Record<string, string>): Promise<DynamicModule> {
   return ConfigModule.forRoot({
+    isGlobal: true,
     ignoreEnvFile: true,
     ignoreEnvVars: true,
     load: [() => variables],
@@ -128,9 +129,27 @@ describe('TaskStorageModule', () => {
 
 describe('TaskStorageModule.forRootAsync() without arguments', () => {
   it('reads ConfigService, and takes memory by default', async () => {
-    const { storage, close } = await openWith([TaskStorageModule.forRootAsync()]);
+    const { storage, close } = await openWith([configured({}), TaskStorageModule.forRootAsync()]);
     expect(storage.description).toBe('memory');
     await close();
+  });
+
+  it('waits for a configuration that is loaded asynchronously', async () => {
+    const loaded = ConfigModule.forRoot({
+      isGlobal: true,
+      ignoreEnvFile: true,
+      ignoreEnvVars: true,
+      load: [async () => Promise.resolve({ TASK_STORAGE_BACKEND: 'postgres' })],
+    });
+    await expect(openWith([TaskStorageModule.forRootAsync(), loaded])).rejects.toThrow(
+      'TASK_STORAGE_BACKEND=postgres needs POSTGRES_CONNECTION_STRING',
+    );
+  });
+
+  it('says how to provide ConfigService when there is none', async () => {
+    await expect(openWith([TaskStorageModule.forRootAsync()])).rejects.toThrow(
+      'write ConfigModule.forRoot({ isGlobal: true }) in the imports of the root module',
+    );
   });
 
   it.each<[Record<string, string>, string]>([

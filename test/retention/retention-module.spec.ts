@@ -13,6 +13,7 @@ import { TASK_STORAGE, type TaskStorage } from '../../src/task/task-storage.js';
 import { TaskStorageError } from '../../src/task/errors.js';
 import { createEndedTasks } from '../support/ended-tasks.js';
 import { createGate } from '../support/gate.js';
+import { globalConfig } from '../support/global-config.js';
 import { globalStorage } from '../support/global-storage.js';
 import { interceptStorage } from '../support/intercepted-storage.js';
 import { RecordingLogger } from '../support/recording-logger.js';
@@ -32,7 +33,7 @@ describe('RetentionModule', () => {
     storage: TaskStorage = createMemoryTaskStorage(),
   ): Promise<INestApplicationContext> {
     const module = await Test.createTestingModule({
-      imports: [globalStorage(storage), ScheduleModule.forRoot(), retention],
+      imports: [globalConfig(), globalStorage(storage), ScheduleModule.forRoot(), retention],
     })
       .setLogger(logger)
       .compile();

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import { TaskStorageError } from '../../task/errors.js';
-import { toTaskStorageError } from './postgres-errors.js';
+import { isLockTimeout, toTaskStorageError } from './postgres-errors.js';
 import type { ResolvedPostgresOptions } from './resolve-postgres-options.js';
 import { silentLogger } from './silent-logger.js';
 
@@ -98,16 +98,20 @@ export async function connectWithRetry(
         throw failure;
       }
       if (Date.now() + pauseMs > deadline) {
-        throw new TaskStorageError(
-          'UNAVAILABLE',
-          `${failure.message}; start the database, or correct the connection string (POSTGRES_CONNECTION_STRING)`,
-          { cause: failure.cause },
-        );
+        throw new TaskStorageError('UNAVAILABLE', `${failure.message}; ${adviceFor(failure)}`, {
+          cause: failure.cause,
+        });
       }
       onWarning(`${failure.message} (attempt ${attempt}); trying again in ${pauseMs} ms`);
       await delay(pauseMs);
     }
   }
+}
+
+function adviceFor(failure: TaskStorageError): string {
+  return isLockTimeout(failure.cause)
+    ? 'another process migrates or uses the tables; start again when it is done, or set a longer connectRetryMs (POSTGRES_CONNECT_RETRY_MS)'
+    : 'start the database, or correct the connection string (POSTGRES_CONNECTION_STRING)';
 }
 
 /** Where a data source connects to, without its password. */

@@ -120,7 +120,11 @@ async function migrateUnderLock(
     names.schema,
   ]);
   if (Array.isArray(schemas) && schemas.length === 0) {
-    await runner.query(`CREATE SCHEMA ${quoteIdentifier(names.schema)}`);
+    // Storages with other tables may be creating the same schema.
+    await runner.query('SELECT pg_advisory_lock(hashtextextended($1, 0))', [
+      `nestjs-task-storage:schema:${names.schema}`,
+    ]);
+    await runner.query(`CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(names.schema)}`);
   }
   const executor = new MigrationExecutor(dataSource, runner);
   executor.transaction = 'each';

@@ -1,13 +1,16 @@
 import { types } from 'node:util';
 import { TaskStorageError, type TaskStorageErrorCode } from '../../task/errors.js';
 
+/** What lock_timeout ends a statement with. */
+const LOCK_NOT_AVAILABLE = '55P03';
+
 /** SQLSTATE: https://www.postgresql.org/docs/18/errcodes-appendix.html */
 const CODE_BY_SQLSTATE: ReadonlyMap<string, TaskStorageErrorCode> = new Map([
   ['25006', 'UNAVAILABLE'], // read_only_sql_transaction: a standby, or a primary demoted under us
   ['40001', 'UNAVAILABLE'], // serialization_failure
   ['40P01', 'UNAVAILABLE'], // deadlock_detected
   ['55000', 'UNAVAILABLE'], // object_not_in_prerequisite_state: a database that takes no connections
-  ['55P03', 'UNAVAILABLE'], // lock_not_available: lock_timeout
+  [LOCK_NOT_AVAILABLE, 'UNAVAILABLE'],
   ['57014', 'UNAVAILABLE'], // query_canceled: statement_timeout
   ['3D000', 'MISCONFIGURED'], // invalid_catalog_name: no such database
   ['42P01', 'MISCONFIGURED'], // undefined_table
@@ -83,6 +86,11 @@ export function toTaskStorageError(error: unknown): TaskStorageError {
   const detail = readMessage(cause) || readCode(cause);
   const message = TEXT_BY_CODE[code] ?? 'Postgres failed';
   return new TaskStorageError(code, detail === '' ? message : `${message}: ${detail}`, { cause });
+}
+
+/** Whether a statement gave up waiting for a lock. */
+export function isLockTimeout(driverError: unknown): boolean {
+  return readCode(driverError) === LOCK_NOT_AVAILABLE;
 }
 
 /**

@@ -15,7 +15,7 @@ export class PostgresSettings implements SettingsStorage {
 
   async getSetting(name: string): Promise<Setting | null> {
     const [row] = await this.connection.send({
-      text: `SELECT value, version FROM ${this.names.settings} WHERE name = $1`,
+      text: `SELECT value::text, version FROM ${this.names.settings} WHERE name = $1`,
       values: [parseName(name)],
     });
     return row === undefined

@@ -42,6 +42,7 @@ import { allowedStatuses, changeTask, insertTask, type TaskChange } from './writ
 
 /** One unbatched DELETE of a large table blocks, bloats and times out. */
 const CLEANUP_BATCH_SIZE = 1000;
+const LARGEST_CLEANUP_BATCH = 10_000;
 
 /** What the operations of every scope share. */
 export interface PostgresContext {
@@ -81,7 +82,7 @@ export class PostgresTaskOperations implements TaskOperations {
     if (row['taken'] !== true && readNumber(row, 'active') >= maxActiveTasks) {
       throw new TaskLimitReachedError(
         maxActiveTasks,
-        `There are ${readNumber(row, 'active')} active tasks; the limit is ${maxActiveTasks}`,
+        `${readNumber(row, 'active')} tasks are active; at most ${maxActiveTasks} may be`,
       );
     }
     return false;
@@ -142,7 +143,7 @@ export class PostgresTaskOperations implements TaskOperations {
           ? null
           : pageTokens.encode(
               {
-                createdAtMicroseconds: readText(last, 'created_at_microseconds'),
+                createdAtMicroseconds: readText(last, 'created_at'),
                 taskId: readText(last, 'task_id'),
               },
               filter,
@@ -169,9 +170,10 @@ export class PostgresTaskOperations implements TaskOperations {
       const rows = await connection.send(countOldTasks(names, query, limit));
       return readNumber(onlyRow(rows), 'total');
     }
+    const largestBatch = limit === null ? CLEANUP_BATCH_SIZE : LARGEST_CLEANUP_BATCH;
     let deleted = 0;
     for (;;) {
-      const batchSize = Math.min(CLEANUP_BATCH_SIZE, (limit ?? Infinity) - deleted);
+      const batchSize = Math.min(largestBatch, (limit ?? Infinity) - deleted);
       if (batchSize === 0) {
         return deleted;
       }

@@ -1,3 +1,6 @@
+/** The longest time-out, a day: timers that are set for more than 25 days fire at once. */
+export const MAX_TIMEOUT_MS = 86_400_000;
+
 /**
  * What the options ask of a TypeORM `DataSource`. Spelled out, so that the types of an application
  * without TypeORM do not depend on it.

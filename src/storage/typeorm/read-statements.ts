@@ -3,7 +3,7 @@ import { TERMINAL_STATUSES, type TerminalStatus } from '../../task/task-lifecycl
 import type { TaskStatus } from '../../task/task.js';
 import type { SchemaNames } from './schema-names.js';
 import { sqlLiterals, SqlParameters, type SqlStatement } from './sql-parameters.js';
-import { FULL_COLUMNS, SUMMARY_COLUMNS } from './task-rows.js';
+import { FULL_COLUMNS, selectTime, SUMMARY_COLUMNS } from './task-rows.js';
 
 /** Which tasks to list, and how much of each. */
 export interface ListQuery {
@@ -15,7 +15,7 @@ export interface ListQuery {
   readonly view: 'full' | 'summary';
 }
 
-/** Selects tasks, the newest first, with `created_at_microseconds` for a page token. */
+/** Selects tasks, the newest first. */
 export function selectTasks(names: SchemaNames, query: ListQuery): SqlStatement {
   const parameters = new SqlParameters();
   const conditions: string[] = [];
@@ -36,10 +36,9 @@ export function selectTasks(names: SchemaNames, query: ListQuery): SqlStatement 
   }
   const where = conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`;
   return {
-    text: `SELECT ${query.view === 'full' ? FULL_COLUMNS : SUMMARY_COLUMNS},
-        (EXTRACT(EPOCH FROM created_at) * 1000000)::bigint::text AS created_at_microseconds
+    text: `SELECT ${query.view === 'full' ? FULL_COLUMNS : SUMMARY_COLUMNS}
       FROM ${names.tasks} ${where}
-      ORDER BY created_at DESC, task_id COLLATE "C" DESC
+      ORDER BY ${names.tasks}.created_at DESC, task_id COLLATE "C" DESC
       LIMIT ${parameters.add(query.limit)} OFFSET ${parameters.add(query.offset)}`,
     values: parameters.values,
   };
@@ -58,7 +57,7 @@ export function selectEvents(
       : `AND EXISTS (SELECT 1 FROM ${names.tasks}
            WHERE task_id = ${id} AND tenant_id = ${parameters.add(query.tenantId)})`;
   return {
-    text: `SELECT task_id, sequence, stage, message, status, created_at FROM ${names.events}
+    text: `SELECT task_id, sequence, stage, message, status, ${selectTime('created_at')} FROM ${names.events}
       WHERE task_id = ${id} AND sequence > ${parameters.add(query.afterSequence)} ${tenant}
       ORDER BY sequence LIMIT ${parameters.add(query.limit)}`,
     values: parameters.values,

@@ -1,6 +1,9 @@
 import { DataSource } from 'typeorm';
 import { InvalidTaskError, TaskStorageError } from '../../task/errors.js';
-import type { PostgresTaskStorageOptions } from './postgres-task-storage-options.js';
+import {
+  MAX_TIMEOUT_MS,
+  type PostgresTaskStorageOptions,
+} from './postgres-task-storage-options.js';
 
 /** The options with their defaults. */
 export interface ResolvedPostgresOptions {
@@ -17,6 +20,17 @@ export interface ResolvedPostgresOptions {
   readonly onWarning: (message: string) => void;
 }
 
+/** Two for work that runs exclusively (a running service, its retention), one for all the rest. */
+const SMALLEST_POOL = 3;
+
+/** What an application's own data source has decided by itself. */
+const OF_OUR_OWN_POOL = [
+  'poolSize',
+  'connectTimeoutMs',
+  'statementTimeoutMs',
+  'lockTimeoutMs',
+] as const;
+
 const EXAMPLE = 'postgresql://user:password@localhost:5432/agent_tasks';
 
 /**
@@ -30,14 +44,23 @@ export function resolvePostgresOptions(
     source: resolveSource(options),
     schema: options.schema ?? 'public',
     table: options.table ?? 'agent_tasks',
-    migrations: options.migrations ?? 'auto',
+    migrations: migrationsMode(options.migrations ?? 'auto'),
     adoptedTimeZone: options.adoptedTimeZone ?? 'UTC',
-    // Two for work that runs exclusively (a running service, its retention), one for all the rest.
-    poolSize: atLeast('poolSize', options.poolSize ?? 10, 3),
-    connectTimeoutMs: atLeast('connectTimeoutMs', options.connectTimeoutMs ?? 5_000, 1),
-    statementTimeoutMs: atLeast('statementTimeoutMs', options.statementTimeoutMs ?? 15_000, 1),
-    lockTimeoutMs: atLeast('lockTimeoutMs', options.lockTimeoutMs ?? 5_000, 1),
-    connectRetryMs: atLeast('connectRetryMs', options.connectRetryMs ?? 30_000, 0),
+    poolSize: between('poolSize', options.poolSize ?? 10, SMALLEST_POOL, 10_000),
+    connectTimeoutMs: between(
+      'connectTimeoutMs',
+      options.connectTimeoutMs ?? 5_000,
+      1,
+      MAX_TIMEOUT_MS,
+    ),
+    statementTimeoutMs: between(
+      'statementTimeoutMs',
+      options.statementTimeoutMs ?? 15_000,
+      1,
+      MAX_TIMEOUT_MS,
+    ),
+    lockTimeoutMs: between('lockTimeoutMs', options.lockTimeoutMs ?? 5_000, 1, MAX_TIMEOUT_MS),
+    connectRetryMs: between('connectRetryMs', options.connectRetryMs ?? 30_000, 0, MAX_TIMEOUT_MS),
     onWarning: options.onWarning ?? (() => undefined),
   };
 }
@@ -59,6 +82,11 @@ function resolveSource(options: PostgresTaskStorageOptions): ResolvedPostgresOpt
     if (!dataSource.isInitialized) {
       throw misconfigured('dataSource is not initialized; await its initialize() first');
     }
+    const misplaced = OF_OUR_OWN_POOL.find((option) => options[option] !== undefined);
+    if (misplaced !== undefined) {
+      throw misconfigured(`${misplaced} is decided by the dataSource; leave it out`);
+    }
+    assertLargeEnough(dataSource);
     return { dataSource };
   }
   if (connectionString === undefined || connectionString === '') {
@@ -72,17 +100,50 @@ function resolveSource(options: PostgresTaskStorageOptions): ResolvedPostgresOpt
       `connectionString (POSTGRES_CONNECTION_STRING) is not a Postgres URL; write one such as ${EXAMPLE}`,
     );
   }
+  if (!isDecodable(connectionString)) {
+    throw misconfigured(
+      'connectionString (POSTGRES_CONNECTION_STRING) has a % that is not part of an escape; percent-encode the user and the password, % as %25',
+    );
+  }
   return { connectionString };
 }
 
-function atLeast(option: string, value: number, minimum: number): number {
-  if (!Number.isSafeInteger(value) || value < minimum) {
+function between(option: string, value: number, minimum: number, maximum: number): number {
+  if (!Number.isSafeInteger(value) || value < minimum || value > maximum) {
     throw new InvalidTaskError(
       option,
-      `is ${String(value)}; write a whole number from ${minimum} up`,
+      `is ${String(value)}; write a whole number from ${minimum} to ${maximum}`,
     );
   }
   return value;
+}
+
+function migrationsMode(mode: string): 'auto' | 'manual' {
+  if (mode !== 'auto' && mode !== 'manual') {
+    throw misconfigured(`migrations is ${JSON.stringify(mode)}; write auto or manual`);
+  }
+  return mode;
+}
+
+/** node-postgres decodes the parts of the URL, and says nothing of which could not be. */
+function isDecodable(connectionString: string): boolean {
+  const { username, password, pathname } = new URL(connectionString);
+  try {
+    [username, password, pathname].forEach(decodeURIComponent);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function assertLargeEnough(dataSource: DataSource): void {
+  const { poolSize, extra }: { poolSize?: unknown; extra?: unknown } = dataSource.options;
+  const max = typeof extra === 'object' && extra !== null && 'max' in extra ? extra.max : poolSize;
+  if (typeof max === 'number' && max < SMALLEST_POOL) {
+    throw misconfigured(
+      `dataSource has a pool of ${max} connections; give it at least ${SMALLEST_POOL}`,
+    );
+  }
 }
 
 function misconfigured(message: string): TaskStorageError {

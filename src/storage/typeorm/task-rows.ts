@@ -10,6 +10,8 @@ import {
 } from '../../task/task.js';
 import type { SqlRow } from './postgres-connection.js';
 
+const MICROSECONDS_PER_MS = 1000;
+
 /** From the fields of a task to the columns of the table. */
 export const TASK_COLUMNS = {
   taskId: 'task_id',
@@ -38,12 +40,26 @@ const PAYLOAD_COLUMNS: ReadonlySet<string> = new Set(
   TASK_PAYLOAD_FIELDS.map((field) => TASK_COLUMNS[field]),
 );
 
+/** As whole microseconds, so that neither a `Date` nor the session's DateStyle rounds or turns it. */
+export function selectTime(column: string): string {
+  return `(EXTRACT(EPOCH FROM ${column}) * 1000000)::bigint::text AS ${column}`;
+}
+
+/** As text, because an application may have told the driver to parse JSON and times in its own way. */
+function selectColumn(column: string): string {
+  if (column.endsWith('_at')) {
+    return selectTime(column);
+  }
+  return PAYLOAD_COLUMNS.has(column) ? `${column}::text` : column;
+}
+
 /** The columns of a whole task, for a SELECT. */
-export const FULL_COLUMNS = Object.values(TASK_COLUMNS).join(', ');
+export const FULL_COLUMNS = Object.values(TASK_COLUMNS).map(selectColumn).join(', ');
 
 /** The columns of a summary, for a SELECT. */
 export const SUMMARY_COLUMNS = Object.values(TASK_COLUMNS)
   .filter((column) => !PAYLOAD_COLUMNS.has(column))
+  .map(selectColumn)
   .join(', ');
 
 /** Whether a field of a task holds JSON, which goes to the database as text. */
@@ -112,15 +128,13 @@ export function readText(row: SqlRow, column: string): string {
 }
 
 export function readJson(row: SqlRow, column: string): JsonObject {
-  const value = row[column];
+  const value: unknown = JSON.parse(readText(row, column));
   return isJsonObject(value) ? value : corrupt(row, column, 'a JSON object');
 }
 
 function readDate(row: SqlRow, column: string): Date {
-  const value = row[column];
-  return value instanceof Date && !Number.isNaN(value.getTime())
-    ? value
-    : corrupt(row, column, 'a time');
+  const date = new Date(Math.floor(Number(readText(row, column)) / MICROSECONDS_PER_MS));
+  return Number.isNaN(date.getTime()) ? corrupt(row, column, 'a time') : date;
 }
 
 function nullable<T>(
@@ -131,7 +145,7 @@ function nullable<T>(
   return row[column] === null ? null : read(row, column);
 }
 
-/** What the driver parsed from a jsonb column is JSON all the way down. */
+/** What was parsed from JSON is JSON all the way down. */
 function isJsonObject(value: unknown): value is JsonObject {
   return isPlainObject(value);
 }

@@ -1,8 +1,6 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
-import { ACTIVE_STATUSES, TERMINAL_STATUSES } from '../../../task/task-lifecycle.js';
 import { DEFAULT_TENANT_ID } from '../../../task/task.js';
 import type { SchemaNames } from '../schema-names.js';
-import { sqlLiterals } from '../sql-parameters.js';
 import { refuseToGoBack, type MigrationClass } from './migration-class.js';
 
 /** The name of the setting that holds the key of page tokens. */
@@ -13,11 +11,6 @@ export const PAGE_TOKEN_KEY_SETTING = 'nestjs-task-storage:page-token-key';
  * original service goes on inserting rows without them.
  */
 export function createStorageColumns(names: SchemaNames): MigrationClass {
-  const active = sqlLiterals(ACTIVE_STATUSES);
-  const ended = sqlLiterals(TERMINAL_STATUSES);
-  // Bytewise, so that the order is the same in every database, whatever its collation.
-  const newestFirst = 'created_at DESC, task_id COLLATE "C" DESC';
-
   return class implements MigrationInterface {
     readonly name = 'CreateStorageColumns1763856000001';
 
@@ -25,7 +18,6 @@ export function createStorageColumns(names: SchemaNames): MigrationClass {
       await this.#extendTasks(runner);
       await this.#createEvents(runner);
       await this.#createSettings(runner);
-      await this.#createIndexes(runner);
     }
 
     readonly down = refuseToGoBack;
@@ -71,22 +63,6 @@ export function createStorageColumns(names: SchemaNames): MigrationClass {
          VALUES ($1, jsonb_build_object('key', gen_random_uuid()::text || gen_random_uuid()::text))`,
         [PAGE_TOKEN_KEY_SETTING],
       );
-    }
-
-    async #createIndexes(runner: QueryRunner): Promise<void> {
-      const indexes: Readonly<Record<string, string>> = {
-        newest: `(${newestFirst})`,
-        status_newest: `(status, ${newestFirst})`,
-        tenant_newest: `(tenant_id, ${newestFirst})`,
-        // Counting active tasks reads this one alone, however many have ended.
-        active: `(tenant_id) WHERE status IN (${active})`,
-        // The cleaner follows the time of the end; rows ended by the original service lack it.
-        ended: `(finished_at) WHERE finished_at IS NOT NULL`,
-        ended_unseen: `(created_at) WHERE finished_at IS NULL AND status IN (${ended})`,
-      };
-      for (const [name, definition] of Object.entries(indexes)) {
-        await runner.query(`CREATE INDEX ${names.index(name)} ON ${names.tasks} ${definition}`);
-      }
     }
   };
 }

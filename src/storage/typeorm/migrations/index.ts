@@ -1,6 +1,7 @@
 import type { SchemaNames } from '../schema-names.js';
 import { createOriginalTable } from './create-original-table.js';
 import { createStorageColumns } from './create-storage-columns.js';
+import { createStorageIndexes } from './create-storage-indexes.js';
 import type { MigrationClass } from './migration-class.js';
 
 /**
@@ -10,5 +11,9 @@ import type { MigrationClass } from './migration-class.js';
  * @param adoptedTimeZone the zone of the times in a table of the original service, such as `UTC`
  */
 export function createMigrations(names: SchemaNames, adoptedTimeZone: string): MigrationClass[] {
-  return [createOriginalTable(names, adoptedTimeZone), createStorageColumns(names)];
+  return [
+    createOriginalTable(names, adoptedTimeZone),
+    createStorageColumns(names),
+    createStorageIndexes(names),
+  ];
 }
