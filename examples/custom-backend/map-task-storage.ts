@@ -1,6 +1,7 @@
 import {
   parseExpectedVersion,
   parseName,
+  parseSettingName,
   parseSettingValue,
   parseTenantId,
   TaskConflictError,
@@ -18,12 +19,12 @@ class MapSettings implements SettingsStorage {
   constructor(private readonly data: Data) {}
 
   async getSetting(name: string): Promise<Setting | null> {
-    return structuredClone(this.data.open().settings.get(parseName(name)) ?? null);
+    return structuredClone(this.data.open().settings.get(parseSettingName(name)) ?? null);
   }
 
   async putSetting(name: string, value: JsonObject, expectedVersion: number): Promise<number> {
     const { settings } = this.data.open();
-    const key = parseName(name);
+    const key = parseSettingName(name);
     const expected = parseExpectedVersion(expectedVersion);
     const actual = settings.get(key)?.version ?? 0;
     const written: Setting = { value: parseSettingValue(value), version: actual + 1 };

@@ -36,8 +36,18 @@ const POSTGRES_OPTIONS: OptionNames<PostgresBackendOptions> = {
 
 const OPTIONS_BY_BACKEND = { memory: MEMORY_OPTIONS, postgres: POSTGRES_OPTIONS };
 
+/** Factories written in JavaScript may forget to return. */
+function assertGiven(options: unknown): void {
+  if (typeof options !== 'object' || options === null) {
+    throw new ConfigurationError(
+      `The options of the task storage are ${String(options)}; give at least { backend: 'memory' }`,
+    );
+  }
+}
+
 /** @throws {ConfigurationError} when the backend is unknown or an option is not one of its own */
 export function assertStorageOptions(options: TaskStorageModuleOptions): void {
+  assertGiven(options);
   const { backend }: { backend: string } = options;
   if (backend !== 'memory' && backend !== 'postgres') {
     throw new ConfigurationError(`backend is ${JSON.stringify(backend)}; write memory or postgres`);

@@ -119,7 +119,23 @@ function register(
   };
 }
 
+const ASYNC_OPTIONS: Readonly<Record<keyof TaskStorageAsyncOptions, true>> = {
+  name: true,
+  isGlobal: true,
+  useFactory: true,
+  useClass: true,
+  useExisting: true,
+  inject: true,
+  imports: true,
+};
+
 function assertOneSource(options: TaskStorageAsyncOptions): void {
+  const unknown = Object.keys(options).find((name) => !Object.hasOwn(ASYNC_OPTIONS, name));
+  if (unknown !== undefined) {
+    throw new ConfigurationError(
+      `${unknown} is not an option of TaskStorageModule.forRootAsync(); return it from useFactory, or use forRoot()`,
+    );
+  }
   const sources = (['useFactory', 'useClass', 'useExisting'] as const).filter(
     (source) => options[source] !== undefined,
   );

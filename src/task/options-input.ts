@@ -29,6 +29,19 @@ const MAX_AGE_DAYS = 36_500;
 const limit = wholeNumber(1, MAX_PAGE_SIZE);
 const stage = identifier;
 
+/** A misspelt option would silently not hold: `status` for `statuses` would delete too much. */
+function assertOptions(options: unknown, known: readonly string[]): void {
+  assertRecord(options, 'options');
+  for (const name of Object.keys(options)) {
+    if (!known.includes(name)) {
+      throw new InvalidTaskError(
+        name.slice(0, 80),
+        `is not an option here; known are ${known.join(', ')}`,
+      );
+    }
+  }
+}
+
 /** @throws {InvalidTaskError} naming the event */
 export function parseEvents(events: readonly NewTaskEvent[] | undefined): NewTaskEvent[] {
   if (events === undefined) {
@@ -61,6 +74,7 @@ export function parseCreateOptions(options: CreateTaskOptions = {}): {
   maxActiveTasks: number | null;
   events: NewTaskEvent[];
 } {
+  assertOptions(options, ['maxActiveTasks', 'events']);
   return {
     maxActiveTasks:
       options.maxActiveTasks === undefined
@@ -75,6 +89,7 @@ export function parseUpdateOptions(options: UpdateTaskOptions = {}): {
   expectedVersion: number | null;
   events: NewTaskEvent[];
 } {
+  assertOptions(options, ['expectedVersion', 'events']);
   return {
     expectedVersion:
       options.expectedVersion === undefined ? null : parseExpectedVersion(options.expectedVersion),
@@ -90,6 +105,7 @@ export function parseListOptions(options: ListTasksOptions = {}): {
   pageToken: string | null;
   view: 'full' | 'summary';
 } {
+  assertOptions(options, ['status', 'limit', 'offset', 'pageToken', 'view']);
   const { status, offset, pageToken, view } = options;
   if (offset !== undefined && pageToken !== undefined) {
     throw new InvalidTaskError('offset', 'cannot be combined with pageToken; give one of them');
@@ -108,6 +124,7 @@ export function parseListEventsOptions(options: ListEventsOptions = {}): {
   afterSequence: number;
   limit: number;
 } {
+  assertOptions(options, ['afterSequence', 'limit']);
   return {
     afterSequence: wholeNumber(0, MAX_INTEGER)(options.afterSequence ?? 0, 'afterSequence'),
     limit: limit(options.limit ?? DEFAULT_PAGE_SIZE, 'limit'),
@@ -124,6 +141,7 @@ export function parseCleanup(
   limit: number | null;
   dryRun: boolean;
 } {
+  assertOptions(options, ['statuses', 'limit', 'dryRun']);
   const statuses = options.statuses ?? TERMINAL_STATUSES;
   if (!Array.isArray(statuses)) {
     return refuse('statuses', statuses, `an array of ${TERMINAL_STATUSES.join(', ')}`);
@@ -134,6 +152,6 @@ export function parseCleanup(
       oneOf(TERMINAL_STATUSES)(status, `statuses[${index}]`),
     ),
     limit: options.limit === undefined ? null : wholeNumber(1, MAX_INTEGER)(options.limit, 'limit'),
-    dryRun: boolean(options.dryRun ?? false, 'dryRun'),
+    dryRun: options.dryRun === undefined ? false : boolean(options.dryRun, 'dryRun'),
   };
 }

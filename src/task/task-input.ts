@@ -169,9 +169,24 @@ export function parseTenantId(tenantId: unknown): string {
   return identifier(tenantId, 'tenantId');
 }
 
-/** @throws {InvalidTaskError} when no setting or exclusive work can have this name */
+/** @throws {InvalidTaskError} when no exclusive work can have this name */
 export function parseName(name: unknown): string {
   return identifier(name, 'name');
+}
+
+/** Settings that the storages keep for themselves have names that begin so. */
+export const RESERVED_SETTING_PREFIX = 'nestjs-task-storage:';
+
+/** @throws {InvalidTaskError} when no setting can have this name, or the storage keeps it for itself */
+export function parseSettingName(name: unknown): string {
+  const parsed = parseName(name);
+  if (parsed.startsWith(RESERVED_SETTING_PREFIX)) {
+    throw new InvalidTaskError(
+      'name',
+      `begins with ${RESERVED_SETTING_PREFIX}, which is reserved; choose another`,
+    );
+  }
+  return parsed;
 }
 
 /** @throws {InvalidTaskError} naming the value inside the setting */

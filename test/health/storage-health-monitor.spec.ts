@@ -109,7 +109,24 @@ describe('StorageHealthMonitor', () => {
     expect(monitor.isServing).toBe(true);
   });
 
-  it('asks one question at a time', async () => {
+  it('does not ask a storage that hangs again before it has answered', async () => {
+    const answer = createGate();
+    let questions = 0;
+    faulty.intercept(async () => {
+      questions += 1;
+      await answer.opened;
+    });
+    monitor.onApplicationBootstrap();
+    await clock.advance(60_000);
+    expect(questions).toBe(1);
+    expect(monitor.isServing).toBe(false);
+    answer.open();
+    await clock.advance(1_000);
+    expect(questions).toBe(2);
+    expect(monitor.isServing).toBe(true);
+  });
+
+  it('asks again and again, with one timer', async () => {
     let questions = 0;
     faulty.intercept(async () => {
       questions += 1;

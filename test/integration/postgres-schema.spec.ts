@@ -121,6 +121,15 @@ describe('a fresh database', () => {
     expect(await first.listEvents('new')).toEqual([]);
   });
 
+  it('leaves a table of another kind alone', async () => {
+    await open();
+    await expect(open({ table: 'agent_tasks_events' })).rejects.toMatchObject({
+      code: 'MISCONFIGURED',
+      message: expect.stringContaining('is not a table of tasks: it lacks query, max_steps'),
+    });
+    expect(await columnsOf('agent_tasks_events')).not.toHaveProperty('conversation_history');
+  });
+
   it.each(['', 'a"b', 'a.b', 'x'.repeat(64)])('refuses the schema name %j', async (schema) => {
     await expect(open({ schema })).rejects.toMatchObject({ code: 'INVALID', field: 'schema' });
   });

@@ -134,6 +134,13 @@ describe('TaskStorageModule.forRootAsync() without arguments', () => {
     await close();
   });
 
+  it('says so when a factory returns nothing', async () => {
+    const forgetful = TaskStorageModule.forRootAsync({ useFactory: () => JSON.parse('null') });
+    await expect(openWith([forgetful])).rejects.toThrow(
+      "The options of the task storage are null; give at least { backend: 'memory' }",
+    );
+  });
+
   it('waits for a configuration that is loaded asynchronously', async () => {
     const loaded = ConfigModule.forRoot({
       isGlobal: true,
@@ -186,6 +193,11 @@ describe('wrong combinations', () => {
           useFactory: () => ({ backend: 'memory' }),
         }),
       'useFactory and useClass exclude each other in TaskStorageModule.forRootAsync(); give one of them',
+    ],
+    [
+      'an option of forRoot in forRootAsync',
+      () => TaskStorageModule.forRootAsync(JSON.parse('{"backend": "memory"}')),
+      'backend is not an option of TaskStorageModule.forRootAsync(); return it from useFactory, or use forRoot()',
     ],
     [
       'inject without a factory',

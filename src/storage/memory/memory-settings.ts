@@ -1,6 +1,10 @@
 import { TaskConflictError } from '../../task/errors.js';
 import { copyJson, type JsonObject } from '../../task/json.js';
-import { parseExpectedVersion, parseName, parseSettingValue } from '../../task/task-input.js';
+import {
+  parseExpectedVersion,
+  parseSettingName,
+  parseSettingValue,
+} from '../../task/task-input.js';
 import type { Setting, SettingsStorage } from '../../task/task-storage.js';
 import type { Memory } from './memory.js';
 
@@ -9,7 +13,7 @@ export class MemorySettings implements SettingsStorage {
   constructor(private readonly memory: Memory) {}
 
   async getSetting(name: string): Promise<Setting | null> {
-    const setting = this.memory.open().settings.get(parseName(name));
+    const setting = this.memory.open().settings.get(parseSettingName(name));
     return setting === undefined
       ? null
       : { value: copyJson(setting.value), version: setting.version };
@@ -17,7 +21,7 @@ export class MemorySettings implements SettingsStorage {
 
   async putSetting(name: string, value: JsonObject, expectedVersion: number): Promise<number> {
     const { settings } = this.memory.open();
-    const parsedName = parseName(name);
+    const parsedName = parseSettingName(name);
     const parsedValue = parseSettingValue(value);
     const expected = parseExpectedVersion(expectedVersion);
     const actual = settings.get(parsedName)?.version ?? 0;

@@ -1,6 +1,10 @@
 import { TaskConflictError } from '../../task/errors.js';
 import type { JsonObject } from '../../task/json.js';
-import { parseExpectedVersion, parseName, parseSettingValue } from '../../task/task-input.js';
+import {
+  parseExpectedVersion,
+  parseSettingName,
+  parseSettingValue,
+} from '../../task/task-input.js';
 import type { Setting, SettingsStorage } from '../../task/task-storage.js';
 import type { PostgresConnection } from './postgres-connection.js';
 import type { SchemaNames } from './schema-names.js';
@@ -16,7 +20,7 @@ export class PostgresSettings implements SettingsStorage {
   async getSetting(name: string): Promise<Setting | null> {
     const [row] = await this.connection.send({
       text: `SELECT value::text, version FROM ${this.names.settings} WHERE name = $1`,
-      values: [parseName(name)],
+      values: [parseSettingName(name)],
     });
     return row === undefined
       ? null
@@ -24,7 +28,7 @@ export class PostgresSettings implements SettingsStorage {
   }
 
   async putSetting(name: string, value: JsonObject, expectedVersion: number): Promise<number> {
-    const key = parseName(name);
+    const key = parseSettingName(name);
     const expected = parseExpectedVersion(expectedVersion);
     const json = JSON.stringify(parseSettingValue(value));
     const written =

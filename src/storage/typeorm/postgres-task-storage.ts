@@ -107,8 +107,7 @@ export async function createPostgresTaskStorage(
       resolved.connectRetryMs,
       resolved.onWarning,
     );
-    const settings = new PostgresSettings(connection, names);
-    const pageTokens = new PageTokenCodec(await readPageTokenKey(settings));
+    const pageTokens = new PageTokenCodec(await readPageTokenKey(connection, names));
     const description = `${describeTarget(dataSource)}, table ${names.schema}.${names.table}`;
     return new PostgresTaskStorage({ connection, names, pageTokens }, description);
   } catch (error) {
@@ -118,13 +117,19 @@ export async function createPostgresTaskStorage(
 }
 
 /** The key is in the database, so that a token cut by one process is good for all of them. */
-async function readPageTokenKey(settings: SettingsStorage): Promise<Buffer> {
-  const setting = await settings.getSetting(PAGE_TOKEN_KEY_SETTING);
-  const key = setting?.value['key'];
+async function readPageTokenKey(
+  connection: PostgresConnection,
+  names: SchemaNames,
+): Promise<Buffer> {
+  const [row] = await connection.send({
+    text: `SELECT value->>'key' AS key FROM ${names.settings} WHERE name = $1`,
+    values: [PAGE_TOKEN_KEY_SETTING],
+  });
+  const key = row?.['key'];
   if (typeof key !== 'string') {
     throw new TaskStorageError(
       'CORRUPT',
-      `The setting ${PAGE_TOKEN_KEY_SETTING} is missing; put it back as {"key": "<random text>"}`,
+      `The row ${PAGE_TOKEN_KEY_SETTING} of ${names.settings} is missing; put it back with the value {"key": "<random text>"}`,
     );
   }
   return Buffer.from(key);

@@ -165,6 +165,25 @@ export const hostileArgumentsGroup: ConformanceGroup = {
       assert.equal((await storage.listTasks({ offset: 2 ** 31 - 1 })).tasks.length, 0);
     });
 
+    test('are refused as options that do not exist, which would silently not hold', async ({
+      storage,
+    }) => {
+      await createAs(storage, 'task', 'finished');
+      const wrong = { status: 'error' };
+      await assertInvalid('status', call(storage, 'cleanupOldTasks', 0, wrong));
+      await assertInvalid(
+        'maxActive',
+        call(storage, 'createTask', minimalTask('n'), { maxActive: 0 }),
+      );
+      await assertInvalid('version', call(storage, 'updateTask', 'task', {}, { version: 1 }));
+      await assertInvalid('pagesize', call(storage, 'listTasks', { pagesize: 1 }));
+      await assertInvalid('after', call(storage, 'listEvents', 'task', { after: 1 }));
+      for (const dryRun of ['no', 0, null]) {
+        await assertInvalid('dryRun', call(storage, 'cleanupOldTasks', 0, { dryRun }));
+      }
+      assertSame(await storedIds(storage), ['task']);
+    });
+
     test('are refused by cleanupOldTasks', async ({ storage }) => {
       await createAs(storage, 'task', 'finished');
       for (const days of [36_501, null, undefined, true, ...NO_COUNTS]) {

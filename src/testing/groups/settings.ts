@@ -12,6 +12,13 @@ export const settingsGroup: ConformanceGroup = {
       assertSame(await settings.getSetting('name'), { value: { a: 1 }, version: 1 });
     });
 
+    test('are refused under names that storages keep for themselves', async ({ storage }) => {
+      const { settings } = storage;
+      const name = 'nestjs-task-storage:page-token-key';
+      await assertInvalid('name', () => settings.getSetting(name));
+      await assertInvalid('name', () => settings.putSetting(name, { key: 'forged' }, 1));
+    });
+
     test('are replaced as a whole, one version after the other', async ({ storage }) => {
       const { settings } = storage;
       await settings.putSetting('name', { a: 1, b: { c: 2 } }, 0);

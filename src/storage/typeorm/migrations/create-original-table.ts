@@ -3,6 +3,9 @@ import { TaskStorageError } from '../../../task/errors.js';
 import { quoteIdentifier, type SchemaNames } from '../schema-names.js';
 import { refuseToGoBack, type MigrationClass } from './migration-class.js';
 
+/** What a table of every version of the original service has. */
+const ORIGINAL_COLUMNS = ['task_id', 'status', 'query', 'max_steps', 'created_at', 'updated_at'];
+
 /**
  * Creates the table of the original service, or adopts it where it is: adds the column that older
  * installations lack, and gives its two times a zone. The original service keeps working on it.
@@ -12,6 +15,7 @@ export function createOriginalTable(names: SchemaNames, adoptedTimeZone: string)
     readonly name = 'CreateOriginalTable1763856000000';
 
     async up(runner: QueryRunner): Promise<void> {
+      await this.#assertOriginal(runner);
       await runner.query(`
         CREATE TABLE IF NOT EXISTS ${names.tasks} (
           task_id VARCHAR(255) PRIMARY KEY,
@@ -39,6 +43,23 @@ export function createOriginalTable(names: SchemaNames, adoptedTimeZone: string)
     }
 
     readonly down = refuseToGoBack;
+
+    /** A table of this name that is something else must not be changed. */
+    async #assertOriginal(runner: QueryRunner): Promise<void> {
+      const columns: { column_name: string }[] = await runner.query(
+        `SELECT column_name::text FROM information_schema.columns
+         WHERE table_schema = $1 AND table_name = $2`,
+        [names.schema, names.table],
+      );
+      const found = new Set(columns.map(({ column_name }) => column_name));
+      const missing = ORIGINAL_COLUMNS.filter((column) => !found.has(column));
+      if (found.size > 0 && missing.length > 0) {
+        throw new TaskStorageError(
+          'MISCONFIGURED',
+          `${names.tasks} is not a table of tasks: it lacks ${missing.join(', ')}; choose another table (POSTGRES_TABLE)`,
+        );
+      }
+    }
 
     /**
      * Reads the stored times as of the given zone. The conversion uses the session's zone instead

@@ -1,10 +1,11 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
+import { RESERVED_SETTING_PREFIX } from '../../../task/task-input.js';
 import { DEFAULT_TENANT_ID } from '../../../task/task.js';
 import type { SchemaNames } from '../schema-names.js';
 import { refuseToGoBack, type MigrationClass } from './migration-class.js';
 
 /** The name of the setting that holds the key of page tokens. */
-export const PAGE_TOKEN_KEY_SETTING = 'nestjs-task-storage:page-token-key';
+export const PAGE_TOKEN_KEY_SETTING = `${RESERVED_SETTING_PREFIX}page-token-key`;
 
 /**
  * Adds what the original does not have. Every column is nullable or has a default, because the
