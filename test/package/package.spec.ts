@@ -1,7 +1,8 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import typescript from 'typescript';
 import { z } from 'zod';
 import {
   ensureBuilt,
@@ -69,7 +70,7 @@ describe('the packed package', () => {
 
   it('holds the built code, its types, the protocol and the documents, and nothing else', () => {
     const expected =
-      /^(dist\/.+\.(js|js\.map|d\.ts|proto)|docs\/.+\.(md|json)|package\.json|README\.md|CHANGELOG\.md|LICENSE)$/;
+      /^(dist\/.+\.(js|js\.map|d\.ts|proto)|docs\/.+\.(md|json)|package\.json|\.env\.example|README\.md|CHANGELOG\.md|LICENSE)$/;
     expect(files.filter((file) => !expected.test(file))).toEqual([]);
     expect(files).toEqual(expect.arrayContaining(['README.md', 'LICENSE', 'CHANGELOG.md']));
     expect(files.some((file) => file.endsWith('.proto'))).toBe(true);
@@ -125,6 +126,22 @@ describe('the packed package', () => {
         status: 'pending',
         missing: ['typeorm', 'pg', '@grpc/grpc-js', '@nestjs/config'],
       });
+    });
+
+    it('runs the example of the README as it is', async () => {
+      const readme = await readFile(join(REPOSITORY, 'README.md'), 'utf8');
+      const [, example = ''] = /```ts\n(.*?)```/s.exec(readme) ?? [];
+      const { outputText } = typescript.transpileModule(example, {
+        compilerOptions: {
+          module: typescript.ModuleKind.ESNext,
+          target: typescript.ScriptTarget.ES2023,
+          experimentalDecorators: true,
+        },
+      });
+      await writeFile(join(app, 'readme.mjs'), outputText);
+      const result = await runProgram(process.execPath, ['readme.mjs'], app);
+      expect(result).toMatchObject({ exitCode: 0 });
+      expect(result.stdout).toMatch(/status: 'finished'[^]*result: '4'/);
     });
 
     it.each([
