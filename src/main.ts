@@ -1,4 +1,5 @@
 import 'reflect-metadata';
+import { inspect } from 'node:util';
 import type { INestMicroservice } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
 import { NestFactory } from '@nestjs/core';
@@ -55,7 +56,7 @@ async function start(logger: ServiceLogger): Promise<void> {
   const app = await create(logger);
   const environment = readEnvironment(agentEnvironment, app.get(ConfigService));
   logger.logFrom(environment.LOG_LEVEL);
-  app.enableShutdownHooks(['SIGTERM', 'SIGINT'], { useProcessExit: true });
+  app.enableShutdownHooks(['SIGTERM', 'SIGINT', 'SIGHUP'], { useProcessExit: true });
   await listen(app, environment);
   const storage = app.get<TaskStorage>(TASK_STORAGE);
   const runner = app.get<AgentRunner | null>(AGENT_RUNNER, { strict: false });
@@ -68,6 +69,6 @@ try {
   await start(new ServiceLogger());
 } catch (error) {
   const isExpected = error instanceof ConfigurationError || error instanceof TaskStorageError;
-  process.stderr.write(`${isExpected ? error.message : String(error)}\n`);
+  process.stderr.write(`${isExpected ? error.message : inspect(error)}\n`);
   process.exit(1);
 }

@@ -17,6 +17,7 @@ import {
   type AgentSettings,
 } from './agent-options.js';
 import { describeError } from './describe-error.js';
+import { keepProcessAlive } from './keep-process-alive.js';
 import { endsWithin } from './supervisor/alarm.js';
 import { InstanceLock } from './supervisor/instance-lock.js';
 import { endInterruptedTasks } from './supervisor/interrupted-tasks.js';
@@ -31,7 +32,8 @@ import { TaskWakeUps } from './supervisor/task-wake-ups.js';
  */
 const RECOVERY_LIMIT_MS = 10_000;
 
-const KEEP_ALIVE_INTERVAL_MS = 60_000;
+/** A storage that hangs gives the lock back when it notices that this process is gone. */
+const RELEASE_LIMIT_MS = 1_000;
 
 /**
  * Starts and stops the agent with the application. Nest calls `onModuleDestroy`, then
@@ -69,11 +71,14 @@ export class AgentLifecycle
       return;
     }
     const recovery = this.#recover(this.#lock);
-    if (await endsWithin(this.clock, RECOVERY_LIMIT_MS, recovery)) {
-      const refusal = await recovery;
-      if (refusal !== null) {
-        throw refusal;
-      }
+    const isInTime = await keepProcessAlive(endsWithin(this.clock, RECOVERY_LIMIT_MS, recovery));
+    if (!isInTime) {
+      void recovery.then((refusal) => this.#stopWhenRefused(refusal));
+      return;
+    }
+    const refusal = await recovery;
+    if (refusal !== null) {
+      throw refusal;
     }
   }
 
@@ -83,15 +88,23 @@ export class AgentLifecycle
   }
 
   async beforeApplicationShutdown(): Promise<void> {
-    // Timers of the clock do not keep a process alive, and nothing else may be left that does.
-    const keepAlive = setInterval(() => undefined, KEEP_ALIVE_INTERVAL_MS);
-    try {
-      await this.supervisor.stop(this.settings.shutdownGraceMs);
-      // Their last messages are sent while the port closes.
-      this.follower.stop();
-      await this.#lock?.release();
-    } finally {
-      clearInterval(keepAlive);
+    await keepProcessAlive(this.#stop());
+  }
+
+  async #stop(): Promise<void> {
+    await this.supervisor.stop(this.settings.shutdownGraceMs);
+    // Their last messages are sent while the port closes.
+    this.follower.stop();
+    if (this.#lock !== null) {
+      await endsWithin(this.clock, RELEASE_LIMIT_MS, this.#lock.release());
+    }
+  }
+
+  /** The application has started meanwhile, so that the only way to refuse is to stop it. */
+  #stopWhenRefused(refusal: ConfigurationError | null): void {
+    if (refusal !== null) {
+      this.#logger.error(`Stopping: ${refusal.message}`);
+      process.kill(process.pid, 'SIGTERM');
     }
   }
 
@@ -99,7 +112,9 @@ export class AgentLifecycle
   async #recover(lock: InstanceLock): Promise<ConfigurationError | null> {
     const limits = { clock: this.clock, signal: this.#stopping.signal };
     try {
-      await retryWhileUnavailable(async () => lock.acquire(limits.signal), limits);
+      if (!(await retryWhileUnavailable(async () => lock.acquire(limits.signal), limits))) {
+        return null;
+      }
       await retryWhileUnavailable(
         async () => endInterruptedTasks(this.storage, this.wakeUps, this.leaseOwner),
         limits,

@@ -20,24 +20,30 @@ export function storableWord(text: unknown, maxCharacters: number): string {
     : Array.from(storable).slice(0, maxCharacters).join('');
 }
 
-function withStorableText(value: unknown, depth: number): unknown {
+function withTexts(value: unknown, map: (text: string) => string, depth: number): unknown {
   if (typeof value === 'string') {
-    return storableText(value);
+    return map(value);
   }
   if (depth > MAX_JSON_DEPTH) {
     return value;
   }
   if (Array.isArray(value)) {
-    return value.map((item) => withStorableText(item, depth + 1));
+    return value.map((item) => withTexts(item, map, depth + 1));
   }
   if (isPlainObject(value)) {
     return Object.fromEntries(
       Object.entries(value)
         .filter(([, item]) => item !== undefined)
-        .map(([key, item]) => [storableText(key), withStorableText(item, depth + 1)]),
+        .map(([key, item]) => [map(key), withTexts(item, map, depth + 1)]),
     );
   }
   return value;
+}
+
+/** Copies JSON and changes its texts, in keys too. What is no JSON stays as it is. */
+export function mapTexts<T>(value: T, map: (text: string) => string): T;
+export function mapTexts(value: unknown, map: (text: string) => string): unknown {
+  return withTexts(value, map, 0);
 }
 
 /**
@@ -47,5 +53,5 @@ function withStorableText(value: unknown, depth: number): unknown {
  * @throws {InvalidTaskError} naming the first value that JSON cannot say, such as a `Date`
  */
 export function storableJson(value: unknown, field: string): JsonObject {
-  return copyUncheckedJson(withStorableText(value, 0), field);
+  return copyUncheckedJson(withTexts(value, storableText, 0), field);
 }

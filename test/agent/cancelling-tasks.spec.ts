@@ -3,6 +3,8 @@ import { ServiceClient, statusOf } from '../support/agent-clients.js';
 import { startAgentService } from '../support/agent-service.js';
 import { describeAgentService } from '../support/agent-suite.js';
 import { eventually } from '../support/eventually.js';
+import { ManualClock } from '../support/manual-clock.js';
+import { ScriptedRunner } from '../support/scripted-runner.js';
 import { startTcpProxy } from '../support/tcp-proxy.js';
 
 describeAgentService(
@@ -101,6 +103,26 @@ describeAgentService(
       expect(messages.at(-1)?.taskStream).toMatchObject({ stage: 'cancelled' });
       expect((await suite.storage.getTask(taskId))?.status).toBe('cancelled');
       await other.close();
+    });
+
+    it('aborts a silent runner whose task somebody else has ended or deleted', async () => {
+      const clock = new ManualClock();
+      const runner = new ScriptedRunner();
+      const service = await startAgentService(suite.storage, runner, { clock });
+      const submit = async () => {
+        await service.agent.call('RunAgentInstructionAsync', { instruction: 'run on' });
+        return runner.next();
+      };
+      const cancelled = await submit();
+      await suite.service.agent.call('CancelTask', { taskId: cancelled.taskId });
+      await clock.advance(5_000);
+      await cancelled.aborted;
+      const deleted = await submit();
+      await suite.storage.deleteTask(deleted.taskId);
+      await clock.advance(5_000);
+      await deleted.aborted;
+      await service.stop();
+      await service.close();
     });
   },
   { maxTasks: 2 },

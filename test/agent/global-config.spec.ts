@@ -149,6 +149,39 @@ describeAgentService(
       });
     });
 
+    it('keeps its keys in a request of a client that sends back what it has read', async () => {
+      await call('SetGlobalCommonConfig', { commonConfig });
+      const read = await call('GetGlobalCommonConfig');
+      expect(await effectiveConfig({ ...read, steps: 13 })).toMatchObject({
+        steps: 13,
+        authorizationInfo: { orgID: 'org-1', apiKey: 'secret-1' },
+        stageModelConfig: { groundingModel: { modelName: 'ground', apiKey: 'secret-2' } },
+      });
+    });
+
+    it('sends no key to another account than it was set for, for a mask in a request either', async () => {
+      await call('SetGlobalCommonConfig', { commonConfig });
+      const authorizationInfo = { orgID: 'org-1', apiKey: MASK, apiEndpoint: 'https://elsewhere' };
+      expect(await effectiveConfig({ authorizationInfo })).toMatchObject({
+        authorizationInfo: { orgID: 'org-1', apiEndpoint: 'https://elsewhere' },
+      });
+      expect(JSON.stringify(await effectiveConfig({ authorizationInfo }))).not.toContain(
+        'secret-1',
+      );
+    });
+
+    it('gives the masked configuration of a task to no runner', async () => {
+      await call('SetGlobalCommonConfig', { commonConfig: {} });
+      const authorizationInfo = { orgID: 'org-1', apiKey: 'secret-4' };
+      const taskId = await suite.submit({ runningConfig: { authorizationInfo, steps: 3 } });
+      await suite.runner.next();
+      const read = await call('GetCommonConfig', { id: taskId });
+      expect(read).toMatchObject({ authorizationInfo: { orgID: MASK, apiKey: MASK } });
+      expect(JSON.stringify(await effectiveConfig(read))).not.toContain('*');
+      await call('SetGlobalCommonConfig', { commonConfig: read });
+      expect(JSON.stringify(await effectiveConfig())).not.toContain('*');
+    });
+
     it('is shared with another process, which lacks the keys', async () => {
       await call('SetGlobalCommonConfig', { commonConfig });
       const other = await startAgentService(suite.storage, suite.runner);

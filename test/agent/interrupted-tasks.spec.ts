@@ -1,6 +1,8 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
+import { InstanceLock } from '../../src/agent/supervisor/instance-lock.js';
 import { createMemoryTaskStorage } from '../../src/storage/memory/index.js';
 import { TaskStorageError } from '../../src/task/errors.js';
+import type { TaskStorage } from '../../src/task/task-storage.js';
 import { startAgentService } from '../support/agent-service.js';
 import { describeAgentService } from '../support/agent-suite.js';
 import { eventually } from '../support/eventually.js';
@@ -121,6 +123,56 @@ describeAgentService('Tasks of an earlier start', (suite) => {
 });
 
 describe('The name of an instance', () => {
+  it('stops a service that learns after its start that another process has it', async () => {
+    const clock = new ManualClock();
+    const faulty = interceptStorage(createMemoryTaskStorage());
+    const start = async () =>
+      startAgentService(faulty.storage, null, { instanceId: 'host:1', clock });
+    const first = await start();
+    faulty.intercept(async () => {
+      throw new TaskStorageError('UNAVAILABLE', 'down');
+    });
+    const second = await passTime(clock, start());
+    const stopProcess = jest.spyOn(process, 'kill').mockReturnValue(true);
+    faulty.intercept(null);
+    await clock.advance(20_000);
+    expect(stopProcess.mock.calls).toEqual([[process.pid, 'SIGTERM']]);
+    stopProcess.mockRestore();
+    expect(second.logger.messages('error').join()).toContain('TASK_INSTANCE_ID is "host:1"');
+    await second.close();
+    await first.close();
+  });
+
+  it('is waited for no longer when the service is stopped', async () => {
+    const clock = new ManualClock();
+    const storage = createMemoryTaskStorage();
+    const first = await startAgentService(storage, null, { instanceId: 'host:1', clock });
+    const lock = new InstanceLock(storage, clock, 'host:1');
+    const stopping = new AbortController();
+    const acquired = lock.acquire(stopping.signal);
+    await clock.hasTimer();
+    stopping.abort();
+    expect(await acquired).toBe(false);
+    await first.close();
+  });
+
+  it('does not keep a service from stopping when the storage does not take it back', async () => {
+    const clock = new ManualClock();
+    const storage = createMemoryTaskStorage();
+    const hanging: TaskStorage = Object.create(storage, {
+      runExclusively: {
+        value: async (name: string, work: (lost: AbortSignal) => Promise<unknown>) =>
+          storage.runExclusively(name, async (lost) => {
+            await work(lost);
+            await new Promise(() => undefined);
+          }),
+      },
+    });
+    const service = await startAgentService(hanging, null, { instanceId: 'host:1', clock });
+    await passTime(clock, service.stop());
+    await passTime(clock, service.close());
+  });
+
   it('is taken while a process runs under it, and then free for its successor', async () => {
     const clock = new ManualClock();
     const storage = createMemoryTaskStorage();

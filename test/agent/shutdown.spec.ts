@@ -1,9 +1,11 @@
 import { status } from '@grpc/grpc-js';
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { AgentLifecycle } from '../../src/agent/agent-lifecycle.js';
 import { createMemoryTaskStorage } from '../../src/storage/memory/index.js';
 import { TaskStorageError } from '../../src/task/errors.js';
 import { errorInfoOf, statusOf } from '../support/agent-clients.js';
 import { startAgentService, type AgentService } from '../support/agent-service.js';
+import { createGate } from '../support/gate.js';
 import { interceptStorage, type InterceptedStorage } from '../support/intercepted-storage.js';
 import { ManualClock } from '../support/manual-clock.js';
 import { passTime } from '../support/pass-time.js';
@@ -129,6 +131,34 @@ describe('Stopping the service', () => {
     await passTime(clock, closed);
     expect(await faulty.storage.getTask(scripted.taskId)).toMatchObject({
       status: 'error',
+      finalState: 'interrupted',
+    });
+  });
+
+  it('interrupts such a task too when its stages are being read while the port closes', async () => {
+    const stream = run();
+    const scripted = await runner.next();
+    await stream.next();
+    const reading = createGate();
+    const read = createGate();
+    faulty.intercept(async (operation) => {
+      if (operation === 'listEvents') {
+        reading.open();
+        await read.opened;
+      }
+    });
+    void scripted.report('one');
+    await reading.opened;
+    const portClosed = createGate();
+    const lifecycle = service.app.get(AgentLifecycle, { strict: false });
+    // Nest calls it as soon as the port has closed.
+    jest.spyOn(lifecycle, 'onModuleDestroy').mockImplementationOnce(() => portClosed.open());
+    const closed = service.close();
+    await statusOf(stream.ended);
+    await portClosed.opened;
+    read.open();
+    await passTime(clock, closed);
+    expect(await faulty.storage.getTask(scripted.taskId)).toMatchObject({
       finalState: 'interrupted',
     });
   });

@@ -35,7 +35,7 @@ describeAgentService('A client that does not read', (suite) => {
     pages = 0;
     const fast = await service.tasks.stream('WatchTask', { task_id: 'long' }).ended;
     expect(fast).toHaveLength(EVENT_COUNT + 1);
-    const pagesOfFast = EVENT_COUNT / 100 + 1;
+    const pagesOfFast = EVENT_COUNT / 20 + 1;
     expect(pages).toBeLessThan(pagesOfFast + 10);
     slow.call.resume();
     const messages = await slow.ended;

@@ -146,6 +146,10 @@ describeAgentService(
     });
 
     it('refuses to continue a task that does not exist, has not ended, or had another sandbox', async () => {
+      for (const previousTaskId of ['a\0b', 'x'.repeat(256)]) {
+        const impossible = await statusOf(suite.submit({ previousTaskId }));
+        expect(impossible.code).toBe(status.NOT_FOUND);
+      }
       const unknown = await statusOf(suite.submit({ previousTaskId: 'no-such-task' }));
       expect(unknown.code).toBe(status.NOT_FOUND);
       const active = await suite.submit();

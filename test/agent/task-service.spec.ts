@@ -68,6 +68,41 @@ describeAgentService(
       }
     });
 
+    it('masks the secrets of requests that the original service stored in clear', async () => {
+      const authorizationInfo = { orgID: 'org', apiKey: 'secret' };
+      const requestData = { runningConfig: { authorizationInfo } };
+      const taskId = 'of-the-original';
+      await suite.storage.createTask({ taskId, query: 'q', maxSteps: 1, requestData });
+      const task = await call('GetTask', { task_id: taskId });
+      expect(JSON.parse(task.request_data_json)).toEqual({
+        runningConfig: { authorizationInfo: { orgID: '********', apiKey: '********' } },
+      });
+    });
+
+    it('lists a full page of long tasks within what clients take by default', async () => {
+      await removeAllTasks();
+      const long = '任'.repeat(5_000);
+      const ended = { timestampDir: long, result: long, error: long, status: 'error' } as const;
+      await Promise.all(
+        Array.from({ length: 1_000 }, async (_, index) => {
+          const taskId = `long-${index}`;
+          await suite.storage.createTask({ taskId, query: long, maxSteps: 1 });
+          await suite.storage.updateTask(taskId, ended);
+        }),
+      );
+      const page = await call('ListTasks', { page_size: 1_000 });
+      expect(page.tasks).toHaveLength(1_000);
+      const task: unknown = page.tasks[0];
+      const cut = `${'任'.repeat(166)}… (cut)`;
+      expect(task).toMatchObject({ query: cut, timestamp_dir: cut, result: cut, error: cut });
+      expect(await call('GetTask', { task_id: 'long-0' })).toMatchObject({
+        query: long,
+        result: long,
+        error: long,
+      });
+      await removeAllTasks();
+    });
+
     it('says that a task is not found, and why, to programs too', async () => {
       for (const method of ['GetTask', 'DeleteTask']) {
         const error = await statusOf(call(method, { task_id: 'no-such-task' }));

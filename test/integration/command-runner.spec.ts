@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { Logger } from '@nestjs/common';
 import { spawn } from 'node:child_process';
 import { getEventListeners } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -11,6 +12,7 @@ import {
   type CommandAgentRunnerOptions,
 } from '../../src/agent/command-runner/index.js';
 import { listProcesses, untilGone } from '../support/processes.js';
+import { RecordingLogger } from '../support/recording-logger.js';
 import { RecordedRun } from '../support/recorded-run.js';
 
 /** What the programs below have in common. */
@@ -250,15 +252,27 @@ describe('a program that fails', () => {
       [plainFile, 'EACCES'],
       [join(plainFile, 'agent'), 'ENOTDIR|EACCES'],
     ] as const) {
-      await expect(runProgram('', new RecordedRun(), { command: [name] })).rejects.toThrow(
-        new RegExp(`^The agent cannot be started \\(.*(${code})\\); AGENT_COMMAND .* "${name}"$`),
-      );
+      const log = new RecordingLogger();
+      Logger.overrideLogger(log);
+      await expect(runProgram('', new RecordedRun(), { command: [name] })).rejects.toMatchObject({
+        message: 'The agent cannot be started; the log of the service says why.',
+      });
+      expect(log.messages('error')).toEqual([
+        expect.stringMatching(
+          new RegExp(`^The agent cannot be started \\(.*(${code})\\); AGENT_COMMAND .* "${name}"$`),
+        ),
+      ]);
     }
   });
 
   it('is one whose folder has gone', async () => {
     const workingDirectory = join(folder, 'gone');
-    await expect(runProgram('', new RecordedRun(), { workingDirectory })).rejects.toThrow(
+    const log = new RecordingLogger();
+    Logger.overrideLogger(log);
+    await expect(runProgram('', new RecordedRun(), { workingDirectory })).rejects.toMatchObject({
+      message: 'The agent cannot be started; the log of the service says why.',
+    });
+    expect(log.messages('error').join()).toContain(
       `a program that can be run from the folder ${workingDirectory}, and names`,
     );
   });

@@ -6,7 +6,7 @@ import {
   toTaskStream,
 } from '../../src/agent/wire/agent-responses.js';
 import { commonConfigSchema, overGlobalConfig } from '../../src/agent/wire/common-config.js';
-import { maskApiKeys, maskRequest, withoutMasks } from '../../src/agent/wire/secrets.js';
+import { maskApiKeys, maskRequest, resolveMasks } from '../../src/agent/wire/secrets.js';
 import { toTimestamp } from '../../src/agent/wire/timestamp.js';
 import type { JsonObject } from '../../src/task/json.js';
 import { TASK_STATUSES, type Task } from '../../src/task/task.js';
@@ -158,7 +158,7 @@ describe('Masking', () => {
     const before = structuredClone(request);
     maskRequest(request);
     maskApiKeys(request);
-    withoutMasks(request);
+    resolveMasks(request, () => null);
     expect(request).toEqual(before);
   });
 
@@ -169,9 +169,30 @@ describe('Masking', () => {
   });
 
   it('keeps keys and drops masks of what goes to a runner', () => {
-    expect(withoutMasks({ a: { apiKey: MASK }, b: { apiKey: 'secret' } })).toEqual({
+    const config: JsonObject = {
+      a: { apiKey: MASK },
+      b: { apiKey: 'secret', orgID: MASK },
+      c: { apiKey: MASK, orgID: 'org' },
+    };
+    const findKey = (_holder: JsonObject, path: string) => (path === 'c' ? 'known' : null);
+    expect(resolveMasks(config, findKey)).toEqual({
       a: {},
       b: { apiKey: 'secret' },
+      c: { apiKey: 'known', orgID: 'org' },
+    });
+  });
+
+  it.each([
+    ['https://user:pass@host:8080/v1', `https://${MASK}@host:8080/v1`],
+    ['user:p@ss@host/v1', `${MASK}@host/v1`],
+    ['https://host/v1?api_key=secret&v=2#top', `https://host/v1?api_key=${MASK}&v=2#top`],
+    ['https://host/v1?v=2&access_token=secret', `https://host/v1?v=2&access_token=${MASK}`],
+    ['https://host/@name?v=2', 'https://host/@name?v=2'],
+  ])('leaves no credentials in the endpoint %s of a request', (apiEndpoint, masked) => {
+    expect(maskRequest({ a: { apiEndpoint } })).toEqual({ a: { apiEndpoint: masked } });
+    const requestData = { runningConfig: { authorizationInfo: { apiEndpoint } } };
+    expect(toCommonConfig({ ...TASK, requestData })).toEqual({
+      authorizationInfo: { apiEndpoint: masked },
     });
   });
 

@@ -1,4 +1,11 @@
-import { status } from '@grpc/grpc-js';
+import { Metadata, status } from '@grpc/grpc-js';
+import {
+  BadRequestException,
+  ConflictException,
+  ForbiddenException,
+  NotFoundException,
+  UnauthorizedException,
+} from '@nestjs/common';
 import { RpcException } from '@nestjs/microservices';
 import { describe, expect, it } from '@jest/globals';
 import { AgentError, InvalidRequestError } from '../../src/agent/agent-errors.js';
@@ -10,6 +17,13 @@ import {
   TaskConflictError,
   TaskLimitReachedError,
 } from '../../src/task/errors.js';
+
+async function failureOf(failure: Error): Promise<{ details: string; metadata: Metadata }> {
+  const answer = new GrpcExceptionFilter().catch(failure);
+  return new Promise((resolve) => {
+    answer.subscribe({ error: resolve });
+  });
+}
 
 describe('The statuses of failed calls', () => {
   it.each([
@@ -45,19 +59,61 @@ describe('The statuses of failed calls', () => {
       message: 'Who are you?',
       reason: null,
     });
-    expect(toCallFailure(new RpcException('Forbidden resource'))).toMatchObject({
+    expect(toCallFailure(new RpcException('No reason'))).toMatchObject({
       code: status.UNKNOWN,
+      message: 'No reason',
+    });
+    // What Nest throws when a guard answers false.
+    expect(toCallFailure(new RpcException('Forbidden resource'))).toMatchObject({
+      code: status.PERMISSION_DENIED,
       message: 'Forbidden resource',
     });
   });
 
-  it('have messages that fit into a header', async () => {
-    const filter = new GrpcExceptionFilter();
-    const error = new AgentError('TASK_NOT_FOUND', `${'x'.repeat(999)}😀${'y'.repeat(10_000)}`);
-    const failure = await new Promise<{ details: string }>((resolve) => {
-      filter.catch(error).subscribe({ error: resolve });
+  it.each([
+    [
+      new BadRequestException(['a is wrong', 'b is wrong']),
+      'INVALID_ARGUMENT',
+      'a is wrong; b is wrong',
+    ],
+    [new UnauthorizedException('Who are you?'), 'UNAUTHENTICATED', 'Who are you?'],
+    [new ForbiddenException(), 'PERMISSION_DENIED', 'Forbidden'],
+    [new NotFoundException('No tenant'), 'NOT_FOUND', 'No tenant'],
+  ] as const)('are those of guards that serve HTTP too, as in %p', (error, name, message) => {
+    expect(toCallFailure(error)).toEqual({
+      code: status[name],
+      message,
+      reason: null,
+      isInternal: false,
     });
-    expect(failure.details).toHaveLength(1_000);
-    expect(() => encodeURI(failure.details)).not.toThrow();
+  });
+
+  it('tell nothing of HTTP failures that no guard throws', () => {
+    expect(toCallFailure(new ConflictException('secret'))).toMatchObject({
+      code: status.INTERNAL,
+      message: 'Internal error',
+      isInternal: true,
+    });
+  });
+
+  it('come with the trailers that the application wants', async () => {
+    const metadata = new Metadata();
+    metadata.set('retry-after', '7');
+    const refusal = { code: status.RESOURCE_EXHAUSTED, message: 'Slower', metadata };
+    const failure = await failureOf(new RpcException(refusal));
+    expect(failure).toMatchObject({ code: status.RESOURCE_EXHAUSTED, details: 'Slower' });
+    expect(failure.metadata.get('retry-after')).toEqual(['7']);
+  });
+
+  it('have messages that fit into a header', async () => {
+    for (const text of ['x', '😀', '任务', '%', 'x\uD83D']) {
+      const error = new AgentError('TASK_NOT_FOUND', `x${text.repeat(10_000)}`);
+      const { details, metadata } = await failureOf(error);
+      const encoded = encodeURI(details).length;
+      expect(encoded).toBeGreaterThan(1_950);
+      expect(encoded).toBeLessThanOrEqual(2_000);
+      const [status_ = ''] = metadata.get('grpc-status-details-bin');
+      expect(encoded + status_.length * (4 / 3)).toBeLessThan(8_000);
+    }
   });
 });

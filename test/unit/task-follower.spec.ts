@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it } from '@jest/globals';
 import { TaskFollower } from '../../src/agent/supervisor/task-follower.js';
 import { TaskWakeUps } from '../../src/agent/supervisor/task-wake-ups.js';
 import { createMemoryTaskStorage } from '../../src/storage/memory/index.js';
+import { TaskStorageError } from '../../src/task/errors.js';
 import type { TaskEvent } from '../../src/task/task-event.js';
 import type { TaskStorage } from '../../src/task/task-storage.js';
 import { interceptStorage, type InterceptedStorage } from '../support/intercepted-storage.js';
@@ -186,6 +187,45 @@ describe('TaskFollower', () => {
     await clock.hasTimer();
     leave.abort();
     await ended;
+    expect(clock.timerCount).toBe(0);
+  });
+
+  it('holds few events at a time when they are large', async () => {
+    const count = 40;
+    const message = 'x'.repeat(400_000);
+    await intercepted.storage.appendEvents(
+      'task',
+      Array.from({ length: count }, (_, index) => ({ stage: String(index), message })),
+    );
+    await end(true);
+    const { storage } = intercepted;
+    const pages: number[] = [];
+    const counting: TaskStorage = Object.create(storage, {
+      listEvents: {
+        value: async (...query: Parameters<TaskStorage['listEvents']>) => {
+          const found = await storage.listEvents(...query);
+          pages.push(found.length);
+          return found;
+        },
+      },
+    });
+    follower = new TaskFollower(counting, clock, wakeUps);
+    const { events, ended } = follow();
+    await ended;
+    expect(events).toHaveLength(count + 1);
+    expect(pages[0]).toBeLessThanOrEqual(20);
+    expect(Math.max(...pages.slice(1))).toBe(2);
+  });
+
+  it('ends at once when the service stops while the storage is away', async () => {
+    const { ended } = follow();
+    await clock.hasTimer();
+    intercepted.intercept(async () => {
+      throw new TaskStorageError('UNAVAILABLE', 'down');
+    });
+    await clock.advance(POLL_MS);
+    follower.stop();
+    await expect(ended).rejects.toMatchObject({ code: 'STOPPING' });
     expect(clock.timerCount).toBe(0);
   });
 

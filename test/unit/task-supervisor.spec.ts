@@ -6,7 +6,7 @@ import { TaskSupervisor } from '../../src/agent/supervisor/task-supervisor.js';
 import { TaskWakeUps } from '../../src/agent/supervisor/task-wake-ups.js';
 import type { RunAgentInstruction } from '../../src/agent/wire/agent-requests.js';
 import { createMemoryTaskStorage } from '../../src/storage/memory/index.js';
-import { InvalidTaskError } from '../../src/task/errors.js';
+import { InvalidTaskError, TaskStorageError } from '../../src/task/errors.js';
 import type { TaskEvent } from '../../src/task/task-event.js';
 import { createGate } from '../support/gate.js';
 import { interceptStorage, type InterceptedStorage } from '../support/intercepted-storage.js';
@@ -166,6 +166,33 @@ describe('TaskSupervisor', () => {
     expect(await intercepted.storage.getTask(taskId)).toMatchObject({ executionStatistics: null });
   });
 
+  it('looks now and then whether a task is still there whose runner is silent', async () => {
+    const taskId = await supervisor.submit(REQUEST);
+    const run = await runner.next();
+    await clock.advance(60_000);
+    refuse('getTask', 1);
+    await clock.advance(5_000);
+    expect(run.run.signal.aborted).toBe(false);
+    await intercepted.storage.deleteTask(taskId);
+    await clock.advance(5_000);
+    expect(run.run.signal.aborted).toBe(true);
+    run.finish();
+    await supervisor.stop(0);
+    expect(clock.timerCount).toBe(0);
+  });
+
+  it('does not look for a task whose runner reports', async () => {
+    await supervisor.submit(REQUEST);
+    const run = await runner.next();
+    const operations: string[] = [];
+    intercepted.intercept(async (operation) => void operations.push(operation));
+    for (let second = 0; second < 30; second += 1) {
+      await run.report('one');
+      await clock.advance(1_000);
+    }
+    expect(operations).not.toContain('getTask');
+  });
+
   it('goes on when somebody else has changed another field of the task', async () => {
     const taskId = await supervisor.submit(REQUEST);
     const run = await runner.next();
@@ -261,6 +288,46 @@ describe('TaskSupervisor', () => {
       stage: 'error',
       message: 'The end of the task could not be stored.',
     });
+  });
+
+  function refuse(operation: string, refusals: number): void {
+    let left = refusals;
+    intercepted.intercept(async (name) => {
+      if (name === operation && left > 0) {
+        left -= 1;
+        throw new TaskStorageError('INTERNAL', 'The storage is confused');
+      }
+    });
+  }
+
+  it('ends a task as an error, and never runs it, when its start is refused', async () => {
+    refuse('updateTask', 1);
+    const taskId = await supervisor.submit(REQUEST);
+    expect((await eventsOf(taskId)).at(-1)).toMatchObject({
+      stage: 'error',
+      message: 'The start of the task could not be stored.',
+    });
+    expect(runner.started).toBe(0);
+  });
+
+  it('ends a task in the end, however often the storage refuses to', async () => {
+    refuse('updateTask', 10);
+    const taskId = await supervisor.submit(REQUEST);
+    await clock.advance(60_000);
+    expect((await stagesOf(taskId)).at(-1)).toBe('error');
+    expect(await intercepted.storage.countActiveTasks()).toBe(0);
+    expect(clock.timerCount).toBe(0);
+  });
+
+  it('gives up a task that the storage refuses to end when the service stops', async () => {
+    refuse('updateTask', Infinity);
+    const taskId = await supervisor.submit(REQUEST);
+    const stopped = supervisor.stop(0);
+    await clock.advance(10_000);
+    await stopped;
+    await clock.advance(10_000);
+    expect(logger.messages('error').join()).toContain(`Task ${taskId} is left as it is`);
+    expect(clock.timerCount).toBe(0);
   });
 
   it('does not tell a runner to stop that has ended by itself', async () => {

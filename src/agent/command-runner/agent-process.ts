@@ -1,10 +1,13 @@
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
+import { Logger } from '@nestjs/common';
 import { ChildOutput } from './child-output.js';
 import type { CommandLine } from './command-line.js';
 import { OutputTail } from './output-tail.js';
 import { endProcessGroup, killProcessGroupAtExit } from './process-group.js';
+
+const logger = new Logger('CommandAgentRunner');
 
 /**
  * How long a process that left the group may hold the pipes open after the program has ended.
@@ -54,10 +57,13 @@ async function startChild(options: AgentProcessOptions): Promise<Child> {
     throw new Error('it has no process id');
   } catch (error) {
     const problem = error instanceof Error ? error.message : String(error);
-    throw new Error(
+    logger.error(
       `The agent cannot be started (${problem}); AGENT_COMMAND must name a program that can be run from the folder ${options.workingDirectory}, and names ${JSON.stringify(program)}`,
-      { cause: error },
     );
+    // Whoever submits tasks has no business with the folders of the service.
+    throw new Error('The agent cannot be started; the log of the service says why.', {
+      cause: error,
+    });
   }
 }
 

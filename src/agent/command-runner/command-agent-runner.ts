@@ -62,6 +62,7 @@ export class CommandAgentRunner implements AgentRunner {
       await report.take(lines.push(chunk));
     }
     await report.take(lines.end());
+    await report.end();
   }
 
   #throwUnlessWell({ code, signal, lastWords }: AgentExit): void {

@@ -8,6 +8,13 @@ const TEXT_STAGE = 'output';
 /** How much conversation one run keeps, so that a program that never stops cannot fill the memory. */
 const MAXIMUM_CONVERSATION_CHARACTERS = 16 * 1024 * 1024;
 
+/**
+ * A conversation is stored whole each time. One that is longer than this waits until an eighth of it
+ * is new: all the saves of a run together then cost no more than a few times its length.
+ */
+const PROMPT_CONVERSATION_CHARACTERS = 256 * 1024;
+const NEW_PART_OF_CONVERSATION = 1 / 8;
+
 type MessageOf<Type extends RunnerMessage['type']> = Extract<RunnerMessage, { type: Type }>;
 
 /** Drops the keys that a message left out. */
@@ -22,6 +29,7 @@ function present(values: Record<string, JsonValue | undefined>): JsonObject {
 export class RunReport {
   readonly #conversation = new Map<string, JsonValue[]>();
   #conversationCharacters = 0;
+  #unsavedCharacters = 0;
   #statistics: JsonObject = {};
   #unsaved: AgentProgress = {};
   #result: MessageOf<'result'> | undefined;
@@ -34,7 +42,21 @@ export class RunReport {
     for (const line of lines) {
       await this.#takeLine(line);
     }
-    // Once for many lines: a conversation is stored whole each time.
+    const isShort = this.#conversationCharacters <= PROMPT_CONVERSATION_CHARACTERS;
+    const newPart = this.#unsavedCharacters / this.#conversationCharacters;
+    await this.#save(isShort || newPart >= NEW_PART_OF_CONVERSATION);
+  }
+
+  /** Saves what has waited for more, once there is no more. */
+  async end(): Promise<void> {
+    await this.#save(true);
+  }
+
+  async #save(withConversation: boolean): Promise<void> {
+    if (withConversation && this.#unsavedCharacters > 0) {
+      this.#unsavedCharacters = 0;
+      this.#unsaved.conversationHistory = this.#copyConversation();
+    }
     if (Object.keys(this.#unsaved).length > 0) {
       const progress = this.#unsaved;
       this.#unsaved = {};
@@ -94,14 +116,23 @@ export class RunReport {
     const wasFull = this.#conversationCharacters > MAXIMUM_CONVERSATION_CHARACTERS;
     this.#conversationCharacters += characters;
     if (this.#conversationCharacters <= MAXIMUM_CONVERSATION_CHARACTERS) {
-      const earlier = this.#conversation.get(message.tool) ?? [];
-      this.#conversation.set(message.tool, [...earlier, ...message.messages]);
-      this.#unsaved.conversationHistory = Object.fromEntries(this.#conversation);
+      const messages = this.#conversation.get(message.tool) ?? [];
+      this.#conversation.set(message.tool, messages);
+      for (const added of message.messages) {
+        messages.push(added);
+      }
+      this.#unsavedCharacters += characters;
     } else if (!wasFull) {
       await this.#reportText(
         `The conversation is longer than ${MAXIMUM_CONVERSATION_CHARACTERS} characters; the rest of it is not stored`,
       );
     }
+  }
+
+  #copyConversation(): JsonObject {
+    return Object.fromEntries(
+      Array.from(this.#conversation, ([tool, messages]) => [tool, [...messages]]),
+    );
   }
 
   async #reportText(text: string): Promise<void> {

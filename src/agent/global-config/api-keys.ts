@@ -1,5 +1,5 @@
 import type { JsonObject } from '../../task/json.js';
-import { MASK, mapApiKeys } from '../wire/secrets.js';
+import { MASK, mapApiKeys, resolveMasks } from '../wire/secrets.js';
 
 interface KnownKey {
   readonly apiKey: string;
@@ -40,11 +40,12 @@ export class ApiKeys {
   }
 
   /**
-   * Puts the keys into a stored configuration. One that is not known here, or that was set for
-   * another account, is left out: a runner gets the right key or none.
+   * Puts the keys in the place of their masks, into the stored configuration or into one that a
+   * client has read and sends back. One that is not known here, or that was set for another
+   * account, is left out: a runner gets the right key or none.
    */
   restore(config: JsonObject): JsonObject {
-    return mapApiKeys(config, (_mask, holder, path) => {
+    return resolveMasks(config, (holder, path) => {
       const known = this.#keys.get(path);
       return known !== undefined && known.account === accountOf(holder) ? known.apiKey : null;
     });

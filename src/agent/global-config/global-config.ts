@@ -11,7 +11,7 @@ import {
   type GlobalModelStage,
   type LlmConfig,
 } from '../wire/common-config.js';
-import { maskApiKeys, withoutMasks } from '../wire/secrets.js';
+import { maskApiKeys } from '../wire/secrets.js';
 import { ApiKeys } from './api-keys.js';
 
 /** The id under which clients ask for the global configuration. */
@@ -66,7 +66,7 @@ export class GlobalConfig {
     const { config } = await this.#load();
     const global = this.#apiKeys.restore(storableJson(config, SETTING_NAME));
     const ownConfig =
-      own && commonConfigSchema.parse(withoutMasks(storableJson(own, 'runningConfig')));
+      own && commonConfigSchema.parse(this.#apiKeys.restore(storableJson(own, 'runningConfig')));
     return overGlobalConfig(ownConfig, commonConfigSchema.parse(global));
   }
 

@@ -22,8 +22,8 @@ export class ErrorDetails {
   readonly #definitions = loadErrorDefinitions();
 
   /** @returns the trailers of the failed call; none when there is nothing to add */
-  toTrailers({ code, message, reason, field }: CallFailure): Metadata {
-    const trailers = new Metadata();
+  toTrailers({ code, message, reason, field, metadata }: CallFailure): Metadata {
+    const trailers = metadata?.clone() ?? new Metadata();
     if (reason !== null) {
       const errorInfo = { reason, domain: DOMAIN, metadata: field === undefined ? {} : { field } };
       const value = encode(this.#definitions, ERROR_INFO, errorInfo);

@@ -4,8 +4,25 @@ import { describeError } from '../describe-error.js';
 import { ErrorDetails } from './error-details.js';
 import { toCallFailure } from './grpc-status.js';
 
-/** The message goes into a header, where 8 KB in all is safe everywhere. */
-const MAX_MESSAGE_CHARACTERS = 1_000;
+/**
+ * The message goes into a header, percent-encoded, and once more into the details, where 8 KB in all
+ * is safe everywhere.
+ */
+const MAX_ENCODED_MESSAGE_BYTES = 2_000;
+
+/** Cuts a message by the bytes that it takes when it is percent-encoded, as grpc-js does it. */
+function cutToHeader(message: string): string {
+  let end = 0;
+  let bytes = 0;
+  for (const character of message) {
+    bytes += encodeURI(character).length;
+    if (bytes > MAX_ENCODED_MESSAGE_BYTES) {
+      break;
+    }
+    end += character.length;
+  }
+  return message.slice(0, end);
+}
 
 /** Answers failed calls, streams too: status, message and details for the caller, causes for the log. */
 @Catch()
@@ -20,7 +37,7 @@ export class GrpcExceptionFilter implements RpcExceptionFilter {
       this.#logger.error(`A call failed: ${describeError(exception)}`, stack);
     }
     // Half a character cannot be written into a header.
-    const message = failure.message.slice(0, MAX_MESSAGE_CHARACTERS).toWellFormed();
+    const message = cutToHeader(failure.message.toWellFormed());
     const metadata = this.#details.toTrailers({ ...failure, message });
     return throwError(() => ({ code: failure.code, message, details: message, metadata }));
   }

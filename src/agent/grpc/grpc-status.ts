@@ -1,4 +1,5 @@
-import { status } from '@grpc/grpc-js';
+import { Metadata, status } from '@grpc/grpc-js';
+import { HttpException, HttpStatus } from '@nestjs/common';
 import { RpcException } from '@nestjs/microservices';
 import { z } from 'zod';
 import {
@@ -17,6 +18,8 @@ export interface CallFailure {
   readonly reason: TaskStorageErrorCode | AgentErrorCode | null;
   /** The field of the request that is wrong. */
   readonly field?: string;
+  /** The trailers that the application itself wants. */
+  readonly metadata?: Metadata;
   /** Whether the operator must hear of it, because the caller is told nothing. */
   readonly isInternal: boolean;
 }
@@ -52,7 +55,25 @@ const STORAGE_MESSAGES: Readonly<Partial<Record<TaskStorageErrorCode, string>>> 
 };
 
 /** What guards and pipes of an application say with `new RpcException({ code, message })`. */
-const applicationFailure = z.object({ code: z.enum(status), message: z.string() });
+const applicationFailure = z.object({
+  code: z.enum(status),
+  message: z.string(),
+  metadata: z.instanceof(Metadata).optional().catch(undefined),
+});
+
+/** What Nest itself throws, without a code, when a guard answers `false`. */
+const FORBIDDEN_MESSAGE = 'Forbidden resource';
+
+/** What guards and pipes say that serve HTTP too. Others speak of a failure of the application. */
+const HTTP_STATUSES: ReadonlyMap<number, status> = new Map([
+  [HttpStatus.BAD_REQUEST, status.INVALID_ARGUMENT],
+  [HttpStatus.UNAUTHORIZED, status.UNAUTHENTICATED],
+  [HttpStatus.FORBIDDEN, status.PERMISSION_DENIED],
+  [HttpStatus.NOT_FOUND, status.NOT_FOUND],
+]);
+
+/** Pipes put one sentence for each field into the body. */
+const httpBody = z.object({ message: z.array(z.string()) });
 
 /** The one table from errors to gRPC statuses. */
 export function toCallFailure(error: unknown): CallFailure {
@@ -75,14 +96,35 @@ export function toCallFailure(error: unknown): CallFailure {
       isInternal: message !== undefined,
     };
   }
+  return toApplicationFailure(error) ?? UNEXPECTED;
+}
+
+const UNEXPECTED: CallFailure = {
+  code: status.INTERNAL,
+  message: INTERNAL_MESSAGE,
+  reason: 'INTERNAL',
+  isInternal: true,
+};
+
+/** @returns `null` when no guard or pipe of an application has said so */
+function toApplicationFailure(error: unknown): CallFailure | null {
   if (error instanceof RpcException) {
-    const refusal = applicationFailure.safeParse(error.getError());
+    const { data } = applicationFailure.safeParse(error.getError());
+    const codeWithout =
+      error.message === FORBIDDEN_MESSAGE ? status.PERMISSION_DENIED : status.UNKNOWN;
     return {
-      code: refusal.success ? refusal.data.code : status.UNKNOWN,
+      code: data?.code ?? codeWithout,
       message: error.message,
       reason: null,
+      ...(data?.metadata !== undefined && { metadata: data.metadata }),
       isInternal: false,
     };
   }
-  return { code: status.INTERNAL, message: INTERNAL_MESSAGE, reason: 'INTERNAL', isInternal: true };
+  const code = error instanceof HttpException ? HTTP_STATUSES.get(error.getStatus()) : undefined;
+  if (!(error instanceof HttpException) || code === undefined) {
+    return null;
+  }
+  const { data } = httpBody.safeParse(error.getResponse());
+  const message = data === undefined ? error.message : data.message.join('; ');
+  return { code, message, reason: null, isInternal: false };
 }

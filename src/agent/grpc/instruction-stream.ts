@@ -5,7 +5,7 @@ import { TaskFollower } from '../supervisor/task-follower.js';
 import { TaskSupervisor } from '../supervisor/task-supervisor.js';
 import type { RunAgentInstruction } from '../wire/agent-requests.js';
 import { toTaskStream, type TaskStream } from '../wire/agent-responses.js';
-import { isPortClosing } from './port-closing.js';
+import { isBrokenByPort } from './port-closing.js';
 
 /** Runs a task for a call: the task ends with the call when its client goes. */
 @Injectable()
@@ -31,7 +31,7 @@ export class InstructionStream {
       }
     } finally {
       // A service that breaks its calls by closing its port ends its tasks as interrupted.
-      if (callEnded.aborted && !taskEnded && !isPortClosing()) {
+      if (callEnded.aborted && !taskEnded && !isBrokenByPort(callEnded)) {
         await this.#cancel(taskId);
       }
     }

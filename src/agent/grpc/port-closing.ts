@@ -6,9 +6,17 @@ const LAST_MESSAGES_LIMIT_MS = 2_000;
 /** A call does not show which server it came through, so this is for the whole process. */
 const closingServers = new Set<Server>();
 
-/** Whether calls break because this process closes its port, and not because their clients go. */
-export function isPortClosing(): boolean {
-  return closingServers.size > 0;
+/** The reason of a signal that says that a call has ended. */
+const PORT_CLOSING = Symbol('port closing');
+
+/** Says that a call has ended, and remembers why: a moment later the port may have closed. */
+export function endCall(call: AbortController): void {
+  call.abort(closingServers.size > 0 ? PORT_CLOSING : undefined);
+}
+
+/** Whether a call broke because this process closes its port, and not because its client went. */
+export function isBrokenByPort(callEnded: AbortSignal): boolean {
+  return callEnded.reason === PORT_CLOSING;
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { ServerWritableStream } from '@grpc/grpc-js';
 import { Observable, type Subscriber } from 'rxjs';
+import { endCall } from './port-closing.js';
 
 /** What is needed of a streaming call of grpc-js. */
 export type StreamCall = Pick<
@@ -21,7 +22,7 @@ export function streamAnswer<T>(
   return new Observable((subscriber) => {
     const ended = new AbortController();
     void pump(call, open(ended.signal), subscriber, ended.signal);
-    return () => ended.abort();
+    return () => endCall(ended);
   });
 }
 

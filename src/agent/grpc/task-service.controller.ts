@@ -12,9 +12,9 @@ import {
   cleanupOldTasksSchema,
   listTasksSchema,
   taskRequestSchema,
+  toListedTask,
   toWireTask,
   toWireTaskEvent,
-  toWireTaskSummary,
   watchTaskSchema,
   type WireTask,
   type WireTaskEvent,
@@ -49,7 +49,7 @@ export class TaskServiceController {
     try {
       const options = { limit, pageToken: page_token, status, view: 'summary' } as const;
       const { tasks, nextPageToken } = await this.storage.listTasks(options);
-      return { tasks: tasks.map(toWireTaskSummary), next_page_token: nextPageToken ?? '' };
+      return { tasks: tasks.map(toListedTask), next_page_token: nextPageToken ?? '' };
     } catch (error) {
       if (error instanceof InvalidTaskError && error.field === 'pageToken') {
         throw new InvalidRequestError(

@@ -26,19 +26,24 @@ export class InstanceLock {
   ) {}
 
   /**
+   * @returns `false` when the signal was aborted before it was held
    * @throws {ConfigurationError} when another process holds it and does not go away
    * @throws {TaskStorageError} when the storage does not answer
    */
-  async acquire(signal: AbortSignal): Promise<void> {
+  async acquire(signal: AbortSignal): Promise<boolean> {
     const startedMs = this.clock.now().getTime();
     while (!(await this.#tryToHold())) {
-      if (signal.aborted || this.clock.now().getTime() - startedMs >= PREDECESSOR_LIMIT_MS) {
+      if (signal.aborted) {
+        return false;
+      }
+      if (this.clock.now().getTime() - startedMs >= PREDECESSOR_LIMIT_MS) {
         throw new ConfigurationError(
           `TASK_INSTANCE_ID is ${JSON.stringify(this.instanceId)}, under which another process runs; give each replica its own`,
         );
       }
       await pause(this.clock, PAUSE_MS, signal);
     }
+    return true;
   }
 
   /** Resolves when another process may take it. */

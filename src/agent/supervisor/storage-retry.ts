@@ -14,6 +14,8 @@ export interface RetryLimits {
   forMs?: number | undefined;
 }
 
+type IsWorthAnotherTry = (error: unknown) => boolean;
+
 export function isUnavailable(error: unknown): error is TaskStorageError {
   return error instanceof TaskStorageError && error.code === 'UNAVAILABLE';
 }
@@ -26,7 +28,27 @@ export function isUnavailable(error: unknown): error is TaskStorageError {
  */
 export async function retryWhileUnavailable<T>(
   work: (failedTries: number) => Promise<T>,
+  limits: RetryLimits,
+): Promise<T> {
+  return retry(work, limits, isUnavailable);
+}
+
+/**
+ * Repeats work that must be done in the end, whatever the storage says, with the same pauses.
+ *
+ * @throws the last error, when a limit is reached
+ */
+export async function retryWhateverHappens<T>(
+  work: () => Promise<T>,
+  limits: RetryLimits,
+): Promise<T> {
+  return retry(work, limits, () => true);
+}
+
+async function retry<T>(
+  work: (failedTries: number) => Promise<T>,
   { clock, signal, forMs = Infinity }: RetryLimits,
+  isWorthAnotherTry: IsWorthAnotherTry,
 ): Promise<T> {
   const startedMs = clock.now().getTime();
   for (let failedTries = 0; ; failedTries += 1) {
@@ -34,7 +56,7 @@ export async function retryWhileUnavailable<T>(
       return await work(failedTries);
     } catch (error) {
       const triedMs = clock.now().getTime() - startedMs;
-      if (!isUnavailable(error) || signal.aborted || triedMs >= forMs) {
+      if (!isWorthAnotherTry(error) || signal.aborted || triedMs >= forMs) {
         throw error;
       }
     }

@@ -6,11 +6,14 @@ import type { Task } from '../../task/task.js';
 import { ServiceStoppingError, TaskNotFoundError } from '../agent-errors.js';
 import { describeState, terminalStage } from '../task-messages.js';
 import { Alarm } from './alarm.js';
-import { retryWhileUnavailable } from './storage-retry.js';
+import { isUnavailable, retryWhileUnavailable } from './storage-retry.js';
 import type { TaskWakeUps } from './task-wake-ups.js';
 
 /** How many events a follower holds at the most. */
-const PAGE_SIZE = 100;
+const MAX_PAGE_EVENTS = 20;
+
+/** About how much text a follower holds; a single event may be larger. */
+const MAX_PAGE_CHARACTERS = 1_000_000;
 
 /** How often to look for what other processes have written. */
 const POLL_MS = 1_000;
@@ -26,7 +29,7 @@ const UNAVAILABLE_LIMIT_MS = 30_000;
 
 /** Follows tasks. The event log in the storage is the only truth: followers hold nothing else. */
 export class TaskFollower {
-  #stopping = false;
+  readonly #stopping = new AbortController();
 
   constructor(
     private readonly storage: TaskStorage,
@@ -34,9 +37,9 @@ export class TaskFollower {
     private readonly wakeUps: TaskWakeUps,
   ) {}
 
-  /** Ends every following that has caught up. */
+  /** Ends every following that has caught up, or waits for a storage that does not answer. */
   stop(): void {
-    this.#stopping = true;
+    this.#stopping.abort();
     this.wakeUps.notifyAll();
   }
 
@@ -64,11 +67,14 @@ export class TaskFollower {
     signal.addEventListener('abort', ring, { once: true });
     try {
       let seen = afterSequence;
+      let limit = MAX_PAGE_EVENTS;
       let pollsInVain = 0;
       while (!signal.aborted) {
         const events = await this.#read(signal, async () =>
-          this.storage.listEvents(taskId, { afterSequence: seen, limit: PAGE_SIZE }),
+          this.storage.listEvents(taskId, { afterSequence: seen, limit }),
         );
+        const isFull = events.length === limit;
+        limit = nextLimit(events);
         for (const event of events) {
           yield event;
           if (event.status !== null && isTerminal(event.status)) {
@@ -76,7 +82,7 @@ export class TaskFollower {
           }
           seen = event.sequence;
         }
-        if (events.length === PAGE_SIZE) {
+        if (isFull) {
           continue;
         }
         if (events.length === 0 && taskReadDue) {
@@ -94,7 +100,7 @@ export class TaskFollower {
             return;
           }
         }
-        if (this.#stopping) {
+        if (this.#stopping.signal.aborted) {
           throw new ServiceStoppingError();
         }
         pollsInVain += (await alarm.wait(POLL_MS)) ? 0 : 1;
@@ -136,10 +142,26 @@ export class TaskFollower {
   }
 
   async #read<T>(signal: AbortSignal, read: () => Promise<T>): Promise<T> {
-    return retryWhileUnavailable(read, {
-      clock: this.clock,
-      signal,
-      forMs: UNAVAILABLE_LIMIT_MS,
-    });
+    try {
+      return await retryWhileUnavailable(read, {
+        clock: this.clock,
+        signal: AbortSignal.any([signal, this.#stopping.signal]),
+        forMs: UNAVAILABLE_LIMIT_MS,
+      });
+    } catch (error) {
+      throw isUnavailable(error) && this.#stopping.signal.aborted
+        ? new ServiceStoppingError()
+        : error;
+    }
   }
+}
+
+/** The next events are likely to be as large as these. */
+function nextLimit(events: readonly TaskEvent[]): number {
+  const characters = events.reduce(
+    (sum, { stage, message }) => sum + stage.length + message.length,
+    0,
+  );
+  const fitting = Math.floor((MAX_PAGE_CHARACTERS * events.length) / Math.max(characters, 1));
+  return events.length === 0 ? MAX_PAGE_EVENTS : Math.min(Math.max(fitting, 1), MAX_PAGE_EVENTS);
 }

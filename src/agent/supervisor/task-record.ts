@@ -38,11 +38,28 @@ export class TaskRecord {
   #version = 1;
   /** The event that the task was created with. */
   #lastSequence = 1;
+  #lastWrittenMs = -Infinity;
 
   constructor(
     private readonly taskId: string,
     private readonly context: TaskRecordContext,
   ) {}
+
+  /** When a write last found the task active, in milliseconds of the clock. */
+  get lastWrittenMs(): number {
+    return this.#lastWrittenMs;
+  }
+
+  /** Reads the task, and tells its followers at once when it has ended or is deleted. */
+  async isActive(): Promise<boolean> {
+    const { storage, wakeUps } = this.context;
+    const task = await storage.getTask(this.taskId);
+    const active = task !== null && !isTerminal(task.status);
+    if (!active) {
+      wakeUps.notify(this.taskId, 'gone');
+    }
+    return active;
+  }
 
   async start(): Promise<boolean> {
     const { storage, leaseOwner } = this.context;
@@ -145,6 +162,9 @@ export class TaskRecord {
       },
       { clock, signal: giveUp },
     );
+    if (written) {
+      this.#lastWrittenMs = clock.now().getTime();
+    }
     wakeUps.notify(this.taskId, written ? 'written' : 'gone');
     return written;
   }

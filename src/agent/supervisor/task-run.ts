@@ -3,11 +3,14 @@ import type { Clock } from '../../task/clock.js';
 import type { JsonObject } from '../../task/json.js';
 import type { AgentRun, AgentRunner, PreviousTask } from '../agent-runner.js';
 import { describeError } from '../describe-error.js';
+import { runGuarded } from './guarded-runner.js';
 import { StageWriter } from './stage-writer.js';
 import { storableText, storableWord } from '../storable-text.js';
+import { retryWhateverHappens } from './storage-retry.js';
 import { failed, finished, timedOut, type TaskEnding } from './task-ending.js';
 import { storableProgress } from './task-progress.js';
 import { TaskRecord, type TaskRecordContext } from './task-record.js';
+import { watchTask } from './task-watch.js';
 
 const MAX_STAGE_CHARACTERS = 255;
 const UNNAMED_STAGE = 'unnamed';
@@ -87,28 +90,40 @@ export class TaskRun {
   /** Runs the task. Resolves like {@link recorded}; never rejects. */
   async run(): Promise<void> {
     try {
-      if (this.#isDecided || (await this.#record.start())) {
-        await this.#runToItsEnd();
-      } else {
+      if (!this.#isDecided && !(await this.#start())) {
         this.stop('gone');
       }
+      await this.#runToItsEnd();
     } catch (error) {
-      this.stop('gone');
-      // The next start of this instance ends the task as interrupted.
+      // The service stops before the end could be stored. The next start of this instance ends the
+      // task as interrupted.
       this.#logger.error(`Task ${this.job.taskId} is left as it is: ${describeError(error)}`);
     } finally {
       this.#setRecorded();
     }
   }
 
+  /** @returns `false` when somebody else has ended or deleted the task */
+  async #start(): Promise<boolean> {
+    try {
+      return await this.#record.start();
+    } catch (error) {
+      this.#logger.error(
+        `Task ${this.job.taskId}: its start was not stored: ${describeError(error)}`,
+      );
+      this.stop(failed(new Error('The start of the task could not be stored.')));
+      return true;
+    }
+  }
+
   async #runToItsEnd(): Promise<void> {
-    let cancelTimeout = () => {};
+    let endWatches = () => {};
     if (!this.#isDecided) {
-      cancelTimeout = this.#startTimeout();
+      endWatches = this.#startWatches();
       this.#runnerSettled = this.#callRunner();
     }
     const ending = await this.#decided;
-    cancelTimeout();
+    endWatches();
     if (ending === 'gone' || !(await this.#store(ending))) {
       this.#logger.warn(`Task ${this.job.taskId} was ended or deleted by somebody else`);
     }
@@ -121,8 +136,14 @@ export class TaskRun {
       this.#logger.error(
         `Task ${this.job.taskId}: its end was not stored: ${describeError(error)}`,
       );
-      // Something in it is refused: better an end without it than a task that never ends.
-      return this.#record.end(failed(new Error('The end of the task could not be stored.')), []);
+      // Something in it may be refused: better an end without it than a task that never ends, and
+      // holds its place for as long as this process lives.
+      const { clock, giveUp } = this.context;
+      const failure = failed(new Error('The end of the task could not be stored.'));
+      return retryWhateverHappens(async () => this.#record.end(failure, []), {
+        clock,
+        signal: giveUp,
+      });
     }
   }
 
@@ -138,7 +159,7 @@ export class TaskRun {
   async #callRunner(): Promise<void> {
     const warn = (problem: string) => this.#warnDropped(problem);
     try {
-      const outcome = await this.runner.run(this.#agentRun());
+      const outcome = await runGuarded(this.runner, this.#agentRun());
       this.#end(finished(outcome, warn));
     } catch (error) {
       this.#end(failed(error));
@@ -172,12 +193,20 @@ export class TaskRun {
     this.#logger.warn(`Task ${this.job.taskId}: progress was not saved: ${problem}`);
   }
 
-  #startTimeout(): () => void {
+  /** Watches for what ends the task while its runner says nothing. */
+  #startWatches(): () => void {
     const { clock } = this.context;
     const { timeoutSeconds } = this.job;
-    return callAt(clock, clock.now().getTime() + timeoutSeconds * MS_PER_SECOND, () =>
+    const timeoutMs = timeoutSeconds * MS_PER_SECOND;
+    const cancelTimeout = callAt(clock, clock.now().getTime() + timeoutMs, () =>
       this.stop(timedOut(timeoutSeconds)),
     );
+    const watch = new AbortController();
+    void watchTask(this.#record, clock, watch.signal, () => this.stop('gone'));
+    return () => {
+      cancelTimeout();
+      watch.abort();
+    };
   }
 }
 

@@ -8,6 +8,7 @@ import type { GlobalConfig } from '../global-config/global-config.js';
 import { storableJson } from '../storable-text.js';
 import { sandboxInfoOf, type RunAgentInstruction } from '../wire/agent-requests.js';
 import { maskRequest } from '../wire/secrets.js';
+import { isTaskId } from '../wire/task-id.js';
 import type { TaskJob } from './task-run.js';
 
 const DEFAULT_MAX_STEPS = 50;
@@ -62,7 +63,7 @@ async function findPrevious(
   if (previousTaskId === undefined) {
     return null;
   }
-  const previous = await storage.getTask(previousTaskId);
+  const previous = isTaskId(previousTaskId) ? await storage.getTask(previousTaskId) : null;
   if (previous === null) {
     throw new AgentError(
       'TASK_NOT_FOUND',

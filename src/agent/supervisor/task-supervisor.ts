@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { Logger } from '@nestjs/common';
 import {
   IllegalTransitionError,
@@ -5,10 +6,11 @@ import {
   TaskStorageError,
 } from '../../task/errors.js';
 import type { NewTaskEvent } from '../../task/task-event.js';
-import { isTerminal, type TerminalStatus } from '../../task/task-lifecycle.js';
+import { isTerminal } from '../../task/task-lifecycle.js';
 import type { NewTask } from '../../task/task.js';
 import { AgentError, ServiceStoppingError } from '../agent-errors.js';
 import type { AgentRunner } from '../agent-runner.js';
+import type { Cancellation } from '../cancellation.js';
 import { describeError } from '../describe-error.js';
 import type { GlobalConfig } from '../global-config/global-config.js';
 import type { RunAgentInstruction } from '../wire/agent-requests.js';
@@ -29,12 +31,6 @@ const CANCEL_LIMIT_MS = 5_000;
 const STOP_LIMIT_MS = 8_000;
 
 const STARTING: NewTaskEvent = { stage: 'starting', message: 'Task is starting.' };
-
-/** What came of a wish to cancel. */
-export type Cancellation =
-  | { readonly kind: 'unknown' }
-  | { readonly kind: 'cancelled' }
-  | { readonly kind: 'ended-before'; readonly status: TerminalStatus };
 
 /** What a {@link TaskSupervisor} works with. */
 export interface TaskSupervisorContext extends Omit<TaskRecordContext, 'giveUp'> {
@@ -59,7 +55,10 @@ export class TaskSupervisor {
   #stopping = false;
   #stopped: Promise<void> | null = null;
 
-  constructor(private readonly context: TaskSupervisorContext) {}
+  constructor(private readonly context: TaskSupervisorContext) {
+    // In an outage every task waits for it.
+    setMaxListeners(0, this.#giveUp.signal);
+  }
 
   /**
    * Stores a task and starts it.

@@ -31,7 +31,7 @@ export const runAgentInstructionSchema = z.object({
   sandbox: sandboxSchema.optional(),
   runningConfig: commonConfigSchema.optional(),
   destroySandbox: z.boolean().optional(),
-  previousTaskId: optionalText,
+  previousTaskId: soughtId.transform((value) => (value === '' ? undefined : value)),
 });
 
 /** `RunAgentInstructionRequest` of the wire, in protobuf's JSON form. */

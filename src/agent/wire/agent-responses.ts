@@ -4,12 +4,12 @@ import type { TaskEvent } from '../../task/task-event.js';
 import { MAX_INTEGER } from '../../task/value-parsers.js';
 import type { TerminalStatus } from '../../task/task-lifecycle.js';
 import type { Task, TaskStatus } from '../../task/task.js';
+import type { Cancellation } from '../cancellation.js';
 import { storableJson } from '../storable-text.js';
-import type { Cancellation } from '../supervisor/task-supervisor.js';
 import { describeState, describeUnknown } from '../task-messages.js';
 import { SANDBOX_OPERATING_SYSTEMS } from './agent-requests.js';
 import { commonConfigSchema } from './common-config.js';
-import { maskApiKeys } from './secrets.js';
+import { maskConfig } from './secrets.js';
 import { toTimestamp, type Timestamp } from './timestamp.js';
 
 /*
@@ -172,7 +172,7 @@ export function toCommonConfig(task: Task): JsonObject {
       { cause: parsed.error },
     );
   }
-  return maskApiKeys(storableJson(parsed.data, 'runningConfig'));
+  return maskConfig(storableJson(parsed.data, 'runningConfig'));
 }
 
 export function toTaskStream(event: TaskEvent): TaskStream {

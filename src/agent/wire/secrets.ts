@@ -3,26 +3,42 @@ import { isPlainObject, type JsonObject, type JsonValue } from '../../task/json.
 /** What stands for a secret in everything that is stored, answered or logged. */
 export const MASK = '********';
 
-const API_KEY = new Set(['apiKey']);
-const API_KEY_AND_ORGANIZATION = new Set(['apiKey', 'orgID']);
-
 /**
  * @param secret the value of the field
  * @param holder the message that it is a field of
  * @param path where the message is, such as `stageModelConfig.groundingModel`
  * @returns what to put in its place, or `null` to leave the field out
  */
-type SecretMapper = (secret: JsonValue, holder: JsonObject, path: string) => string | null;
+type SecretMapper = (secret: JsonValue, holder: JsonObject, path: string) => JsonValue;
 
-function mapFields(
-  source: JsonObject,
-  names: ReadonlySet<string>,
-  map: SecretMapper,
-  path: string,
-): JsonObject {
+/** What becomes of the fields of some names, at whatever depth. */
+type SecretMappers = ReadonlyMap<string, SecretMapper>;
+
+/** The user and password of a URL, with or without its scheme. */
+const URL_USER = /^((?:[a-z][a-z\d+.-]*:)?\/\/)?[^/?#]*@/i;
+/** The parameters of a URL whose names speak of a secret. */
+const URL_SECRETS = /([?&][^=&#]*(?:key|token|secret|password|sig|auth)[^=&#]*=)[^&#]*/gi;
+
+const mask = () => MASK;
+
+function maskEndpoint(endpoint: JsonValue): JsonValue {
+  return typeof endpoint === 'string'
+    ? endpoint.replace(URL_USER, `$1${MASK}@`).replace(URL_SECRETS, `$1${MASK}`)
+    : endpoint;
+}
+
+const MASK_API_KEYS: SecretMappers = new Map([['apiKey', mask]]);
+const MASK_CONFIG: SecretMappers = new Map<string, SecretMapper>([
+  ['apiKey', mask],
+  ['apiEndpoint', maskEndpoint],
+]);
+const MASK_REQUEST: SecretMappers = new Map([...MASK_CONFIG, ['orgID', mask]]);
+
+function mapFields(source: JsonObject, mappers: SecretMappers, path: string): JsonObject {
   const entries = Object.entries(source).flatMap(([key, value]): [string, JsonValue][] => {
-    if (!names.has(key)) {
-      return [[key, mapNested(value, names, map, path === '' ? key : `${path}.${key}`)]];
+    const map = mappers.get(key);
+    if (map === undefined) {
+      return [[key, mapNested(value, mappers, path === '' ? key : `${path}.${key}`)]];
     }
     const mapped = map(value, source, path);
     return mapped === null ? [] : [[key, mapped]];
@@ -30,36 +46,46 @@ function mapFields(
   return Object.fromEntries(entries);
 }
 
-function mapNested(
-  value: JsonValue,
-  names: ReadonlySet<string>,
-  map: SecretMapper,
-  path: string,
-): JsonValue {
+function mapNested(value: JsonValue, mappers: SecretMappers, path: string): JsonValue {
   if (Array.isArray(value)) {
-    return value.map((item, index) => mapNested(item, names, map, `${path}.${index}`));
+    return value.map((item, index) => mapNested(item, mappers, `${path}.${index}`));
   }
-  return isPlainObject(value) ? mapFields(value, names, map, path) : value;
+  return isPlainObject(value) ? mapFields(value, mappers, path) : value;
 }
 
 /** Copies JSON, replacing every `apiKey` at whatever depth. */
 export function mapApiKeys(source: JsonObject, map: SecretMapper): JsonObject {
-  return mapFields(source, API_KEY, map, '');
+  return mapFields(source, new Map([['apiKey', map]]), '');
 }
 
 /** Copies a configuration for an answer: a key is shown to be set, and nothing more. */
 export function maskApiKeys(source: JsonObject): JsonObject {
-  return mapApiKeys(source, () => MASK);
+  return mapFields(source, MASK_API_KEYS, '');
+}
+
+/** The same, with the credentials inside of endpoints masked too. */
+export function maskConfig(source: JsonObject): JsonObject {
+  return mapFields(source, MASK_CONFIG, '');
 }
 
 /** Copies a request for the storage, which never holds a secret in clear. */
 export function maskRequest(request: JsonObject): JsonObject {
-  return mapFields(request, API_KEY_AND_ORGANIZATION, () => MASK, '');
+  return mapFields(request, MASK_REQUEST, '');
 }
 
-/** Copies a configuration that came back from a client: a mask in it is not a key. */
-export function withoutMasks(source: JsonObject): JsonObject {
-  return mapApiKeys(source, (secret) =>
-    secret === MASK || typeof secret !== 'string' ? null : secret,
-  );
+/**
+ * Copies a configuration for a runner, which never gets a mask: a masked organization is left out,
+ * and in the place of a masked key comes what is known.
+ *
+ * @param findKey answers the key of a message, or `null` to leave it out
+ */
+export function resolveMasks(
+  source: JsonObject,
+  findKey: (holder: JsonObject, path: string) => string | null,
+): JsonObject {
+  const mappers = new Map<string, SecretMapper>([
+    ['apiKey', (secret, holder, path) => (secret === MASK ? findKey(holder, path) : secret)],
+    ['orgID', (organization) => (organization === MASK ? null : organization)],
+  ]);
+  return mapFields(source, mappers, '');
 }

@@ -4,7 +4,10 @@ import type { TaskEvent } from '../../task/task-event.js';
 import { MAX_INTEGER, MAX_PAGE_SIZE } from '../../task/value-parsers.js';
 import type { TerminalStatus } from '../../task/task-lifecycle.js';
 import type { Task, TaskStatus, TaskSummary } from '../../task/task.js';
+import { cutToBytes } from '../cut-text.js';
 import { optionalEnum } from './request-parsing.js';
+import { maskRequest } from './secrets.js';
+import { isTaskId } from './task-id.js';
 import { toTimestamp, type Timestamp } from './timestamp.js';
 
 /* The messages of nestjs_task_storage.v1. */
@@ -35,19 +38,16 @@ const TERMINAL_STATUSES: Readonly<Record<string, TerminalStatus>> = {
   TASK_STATUS_CANCELLED: 'cancelled',
 };
 
-const MAX_ID_CHARACTERS = 255;
 const DEFAULT_PAGE_SIZE = 100;
 const MAX_AGE_DAYS = 36_500;
+
+/** Of each text in a list: the largest page must fit into the 4 MiB that clients take. */
+const MAX_LISTED_TEXT_BYTES = 500;
 
 const taskId = z
   .string()
   .default('')
-  .refine((value) => value !== '' && Array.from(value).length <= MAX_ID_CHARACTERS, {
-    error: `must have 1 to ${MAX_ID_CHARACTERS} characters`,
-  })
-  .refine((value) => !value.includes('\0') && value.isWellFormed(), {
-    error: 'has characters that no task id has',
-  });
+  .refine(isTaskId, { error: 'is no id that a task can have; it must have 1 to 255 characters' });
 
 const terminalStatus = z.unknown().transform((value, context) => {
   const status = typeof value === 'string' ? TERMINAL_STATUSES[value] : undefined;
@@ -148,7 +148,22 @@ function toJsonText(value: JsonObject | null): string | null {
   return value === null ? null : JSON.stringify(value);
 }
 
-export function toWireTaskSummary(task: TaskSummary): WireTask {
+function toListedText(text: string | null): string | null {
+  return text === null ? null : cutToBytes(text, MAX_LISTED_TEXT_BYTES);
+}
+
+/** A task of a list, its long texts cut. */
+export function toListedTask(task: TaskSummary): WireTask {
+  return {
+    ...toWireTaskSummary(task),
+    query: cutToBytes(task.query, MAX_LISTED_TEXT_BYTES),
+    timestamp_dir: toListedText(task.timestampDir),
+    result: toListedText(task.result),
+    error: toListedText(task.error),
+  };
+}
+
+function toWireTaskSummary(task: TaskSummary): WireTask {
   return {
     task_id: task.taskId,
     tenant_id: task.tenantId,
@@ -174,7 +189,8 @@ export function toWireTask(task: Task): WireTask {
     ...toWireTaskSummary(task),
     execution_statistics_json: toJsonText(task.executionStatistics),
     sandbox_info_json: toJsonText(task.sandboxInfo),
-    request_data_json: toJsonText(task.requestData),
+    // The original service stores requests with their secrets in clear.
+    request_data_json: toJsonText(task.requestData && maskRequest(task.requestData)),
     conversation_history_json: toJsonText(task.conversationHistory),
   };
 }
