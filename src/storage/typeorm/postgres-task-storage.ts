@@ -17,6 +17,18 @@ import type { PostgresTaskStorageOptions } from './postgres-task-storage-options
 import { resolvePostgresOptions } from './resolve-postgres-options.js';
 import { PostgresTaskOperations, type PostgresContext } from './postgres-task-operations.js';
 import { SchemaNames } from './schema-names.js';
+import type { SqlStatement } from './sql-parameters.js';
+
+/**
+ * By default Postgres keeps the session of a host that has vanished, and the locks of that session,
+ * for two hours; after this, for a minute.
+ */
+const NOTICE_LOST_HOSTS: SqlStatement = {
+  text: `SELECT set_config('tcp_keepalives_idle', '30', false),
+    set_config('tcp_keepalives_interval', '10', false),
+    set_config('tcp_keepalives_count', '3', false)`,
+  values: [],
+};
 
 /** Tasks in Postgres, through a TypeORM data source. */
 class PostgresTaskStorage extends PostgresTaskOperations implements TaskStorage {
@@ -63,6 +75,7 @@ class PostgresTaskStorage extends PostgresTaskOperations implements TaskStorage 
         return { ran: false };
       }
       try {
+        await send(NOTICE_LOST_HOSTS);
         return { ran: true, value: await work(lost) };
       } finally {
         // A session that cannot unlock must end, which releases the lock as well.
