@@ -9,6 +9,7 @@ import {
   type Provider,
   type Type,
 } from '@nestjs/common';
+import { awaitedByNest } from '../config/awaited-by-nest.js';
 import { optionsFromConfigService } from '../config/options-from-config-service.js';
 import { systemClock, type Clock } from '../task/clock.js';
 import { TASK_STORAGE, type TaskStorage } from '../task/task-storage.js';
@@ -155,9 +156,6 @@ export class AgentModule {
 
   /** Without a factory it reads the variables of `agentEnvironment` through ConfigService. */
   static forRootAsync(options: AgentModuleAsyncOptions = {}): Promise<DynamicModule> {
-    const registration = registerAsync(options);
-    // Nest awaits it later than Node.js looks for rejections that nobody handles.
-    registration.catch(() => undefined);
-    return registration;
+    return awaitedByNest(registerAsync(options));
   }
 }

@@ -1,4 +1,3 @@
-import type { TerminalStatus } from '../task/task-lifecycle.js';
 import type { TaskSummary } from '../task/task.js';
 
 /** How a run ends when its runner does not say. */
@@ -15,11 +14,6 @@ export function describeState(task: Pick<TaskSummary, 'status' | 'finalState' | 
     return error ?? `Task failed with status: ${finalState ?? status}`;
   }
   return status === 'cancelled' ? 'Task was cancelled by user request.' : 'Task is running.';
-}
-
-/** The last stage of a task; clients of the original service know these words. */
-export function terminalStage(status: TerminalStatus): string {
-  return status;
 }
 
 /** Says that there is no such task. */

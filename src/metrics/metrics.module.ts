@@ -1,4 +1,5 @@
 import { Module, type DynamicModule } from '@nestjs/common';
+import { awaitedByNest } from '../config/awaited-by-nest.js';
 import { optionsFromConfigService } from '../config/options-from-config-service.js';
 import { TASK_STORAGE, type TaskStorage } from '../task/task-storage.js';
 import { readMetricsOptions, type MetricsOptions } from './metrics-environment.js';
@@ -31,9 +32,6 @@ async function register(): Promise<DynamicModule> {
 export class MetricsModule {
   /** Reads ENABLE_PROMETHEUS, PROMETHEUS_HOST and PROMETHEUS_PORT through ConfigService. */
   static forRootAsync(): Promise<DynamicModule> {
-    const registration = register();
-    // Nest awaits it later than Node.js looks for rejections that nobody handles.
-    registration.catch(() => undefined);
-    return registration;
+    return awaitedByNest(register());
   }
 }

@@ -6,6 +6,7 @@ import {
   type Provider,
 } from '@nestjs/common';
 import { SchedulerRegistry } from '@nestjs/schedule';
+import { awaitedByNest } from '../config/awaited-by-nest.js';
 import { ConfigurationError } from '../config/configuration-error.js';
 import { optionsFromConfigService } from '../config/options-from-config-service.js';
 import { systemClock } from '../task/clock.js';
@@ -89,9 +90,6 @@ export class RetentionModule {
 
   /** Without options it reads the TASK_RETENTION_ variables through ConfigService. */
   static forRootAsync(options?: RetentionModuleAsyncOptions): Promise<DynamicModule> {
-    const registration = registerAsync(options);
-    // Nest awaits it later than Node.js looks for rejections that nobody handles.
-    registration.catch(() => undefined);
-    return registration;
+    return awaitedByNest(registerAsync(options));
   }
 }

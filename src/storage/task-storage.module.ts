@@ -7,6 +7,7 @@ import {
   type Provider,
   type Type,
 } from '@nestjs/common';
+import { awaitedByNest } from '../config/awaited-by-nest.js';
 import { ConfigurationError } from '../config/configuration-error.js';
 import { optionsFromConfigService } from '../config/options-from-config-service.js';
 import { getTaskStorageToken } from './inject-task-storage.js';
@@ -65,10 +66,7 @@ export class TaskStorageModule {
    */
   static forRootAsync(options: TaskStorageAsyncOptions = {}): Promise<DynamicModule> {
     assertOneSource(options);
-    const registration = registerAsync(options);
-    // Nest awaits it later than Node.js looks for rejections that nobody handles.
-    registration.catch(() => undefined);
-    return registration;
+    return awaitedByNest(registerAsync(options));
   }
 }
 

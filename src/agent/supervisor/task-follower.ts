@@ -4,7 +4,7 @@ import { isTerminal, type TerminalStatus } from '../../task/task-lifecycle.js';
 import type { TaskStorage } from '../../task/task-storage.js';
 import type { Task } from '../../task/task.js';
 import { ServiceStoppingError, TaskNotFoundError } from '../agent-errors.js';
-import { describeState, terminalStage } from '../task-messages.js';
+import { describeState } from '../task-messages.js';
 import { Alarm } from './alarm.js';
 import { isUnavailable, retryWhileUnavailable } from './storage-retry.js';
 import type { TaskWakeUps } from './task-wake-ups.js';
@@ -134,7 +134,7 @@ export class TaskFollower {
     yield {
       taskId,
       sequence: lastEventSequence + 1,
-      stage: terminalStage(status),
+      stage: status,
       message: describeState(task),
       status,
       createdAt: finishedAt ?? updatedAt,

@@ -6,7 +6,7 @@ import type { TaskStorage } from '../../task/task-storage.js';
 import type { TaskStatus } from '../../task/task.js';
 import { retryWhileUnavailable } from './storage-retry.js';
 import type { TaskEnding } from './task-ending.js';
-import { describeState, terminalStage } from '../task-messages.js';
+import { describeState } from '../task-messages.js';
 import type { TaskProgress } from './task-progress.js';
 import type { TaskWakeUps } from './task-wake-ups.js';
 
@@ -21,11 +21,11 @@ export interface TaskRecordContext {
   readonly giveUp: AbortSignal;
 }
 
-/** The last event of a task. */
+/** The last event of a task. Its stage is the status, a word that clients of the original know. */
 export function terminalEvent(
   ending: Pick<TaskEnding, 'status' | 'finalState' | 'error'>,
 ): NewTaskEvent {
-  return { stage: terminalStage(ending.status), message: describeState(ending) };
+  return { stage: ending.status, message: describeState(ending) };
 }
 
 /**

@@ -57,7 +57,7 @@ function appendEvents(
 
 /**
  * Inserts a task unless its id is taken, or, with a limit, unless that many are active.
- * Answers one row: `created`, `taken` and `active`.
+ * Answers one row: `created`, and with a limit `taken` and `active`.
  */
 export function insertTask(
   names: SchemaNames,
@@ -88,12 +88,15 @@ export function insertTask(
       ? []
       : [appendEvents(names, 'created', events, task.status, parameters)]),
   ];
-  const taken = parameters.add(task.taskId);
+  // Only a limit leaves a choice of reasons for which nothing was created.
+  const reasons =
+    maxActiveTasks === null
+      ? ''
+      : `, EXISTS (SELECT 1 FROM ${names.tasks} WHERE task_id = ${parameters.add(task.taskId)}) AS taken,
+          (SELECT active FROM limits)::int AS active`;
   return {
     text: `WITH ${parts.join(', ')}
-      SELECT EXISTS (SELECT 1 FROM created) AS created,
-        EXISTS (SELECT 1 FROM ${names.tasks} WHERE task_id = ${taken}) AS taken,
-        ${maxActiveTasks === null ? '0' : '(SELECT active FROM limits)::int'} AS active`,
+      SELECT EXISTS (SELECT 1 FROM created) AS created${reasons}`,
     values: parameters.values,
   };
 }
