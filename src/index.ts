@@ -26,13 +26,17 @@ export {
   TERMINAL_STATUSES,
   type TerminalStatus,
 } from './task/task-lifecycle.js';
+export type { TaskChange, TaskChanges } from './task/task-change.js';
+export * from './task/task-lease.js';
 export * from './task/task-storage.js';
 export * from './task/task.js';
 
 /* For authors of backends: what makes all of them accept, refuse and page alike. */
 export { copyJson } from './task/json.js';
 export { PageTokenCodec, type PageFilter, type PagePosition } from './task/page-token.js';
+export * from './task/lease-input.js';
 export * from './task/options-input.js';
 export * from './task/task-input.js';
+export * from './task/write-guards.js';
 export { MAX_INTEGER, MAX_PAGE_SIZE } from './task/value-parsers.js';
-export { predecessorsOf } from './task/task-lifecycle.js';
+export { canStillRun, predecessorsOf } from './task/task-lifecycle.js';

@@ -10,10 +10,14 @@ import {
   type JsonObject,
   type Setting,
   type SettingsStorage,
+  type TaskChanges,
+  type TaskLeases,
   type TaskOperations,
   type TaskStorage,
 } from '../../src/index.js';
-import { Data, MapTasks } from './map-tasks.js';
+import { Data } from './map-data.js';
+import { MapLeases } from './map-leases.js';
+import { MapTasks } from './map-tasks.js';
 
 class MapSettings implements SettingsStorage {
   constructor(private readonly data: Data) {}
@@ -40,11 +44,15 @@ class MapSettings implements SettingsStorage {
 export class MapTaskStorage extends MapTasks implements TaskStorage {
   readonly description = 'a map';
   readonly settings: SettingsStorage;
+  readonly leases: TaskLeases;
+  readonly changes: TaskChanges;
 
   constructor(clock: Clock) {
     const data = new Data(clock);
     super(data, null);
     this.settings = new MapSettings(data);
+    this.leases = new MapLeases(data);
+    this.changes = data.changes;
   }
 
   forTenant(tenantId: string): TaskOperations {
@@ -74,5 +82,6 @@ export class MapTaskStorage extends MapTasks implements TaskStorage {
 
   async close(): Promise<void> {
     this.data.isClosed = true;
+    this.data.changes.listeners.clear();
   }
 }

@@ -1,9 +1,10 @@
-import { randomBytes } from 'node:crypto';
 import {
+  assertWriter,
+  assertQueueable,
   IllegalTransitionError,
   isTerminal,
-  PageTokenCodec,
   parseAppendedEvents,
+  parseAppendOptions,
   parseCleanup,
   parseCreateOptions,
   parseListEventsOptions,
@@ -16,65 +17,26 @@ import {
   TASK_PAYLOAD_FIELDS,
   TaskConflictError,
   TaskLimitReachedError,
-  TaskStorageError,
+  type AppendEventsOptions,
   type CleanupOptions,
-  type Clock,
   type CreateTaskOptions,
   type ListEventsOptions,
   type ListTasksOptions,
   type NewTask,
   type NewTaskEvent,
-  type Setting,
   type Task,
   type TaskEvent,
   type TaskOperations,
   type TaskPage,
-  type TaskStatus,
   type TaskSummary,
   type TaskUpdates,
   type UpdateTaskOptions,
 } from '../../src/index.js';
+import type { Data } from './map-data.js';
 
 const DAY_MS = 86_400_000;
 
-/** What the views share. A real backend holds its connection here. */
-export class Data {
-  readonly tasks = new Map<string, Task>();
-  readonly events = new Map<string, TaskEvent[]>();
-  readonly settings = new Map<string, Setting>();
-  readonly exclusiveWork = new Set<string>();
-  readonly pageTokens = new PageTokenCodec(randomBytes(32));
-  isClosed = false;
-
-  constructor(readonly clock: Clock) {}
-
-  open(): this {
-    if (this.isClosed) {
-      throw new TaskStorageError('UNAVAILABLE', 'The storage is closed');
-    }
-    return this;
-  }
-
-  addEvents(task: Task, events: NewTaskEvent[], status: TaskStatus | null): number {
-    const log = this.events.get(task.taskId) ?? [];
-    events.forEach((event, index) => {
-      log.push({
-        ...event,
-        taskId: task.taskId,
-        sequence: log.length + 1,
-        status: index === events.length - 1 ? status : null,
-        createdAt: this.clock.now(),
-      });
-    });
-    this.events.set(task.taskId, log);
-    return log.length;
-  }
-
-  delete(taskId: string): boolean {
-    this.events.delete(taskId);
-    return this.tasks.delete(taskId);
-  }
-}
+const FORGOTTEN_AT_THE_END = { leaseOwner: null, leaseExpiresAt: null, sealedRequest: null };
 
 /** The operations over all tenants, or through one. */
 export class MapTasks implements TaskOperations {
@@ -86,20 +48,27 @@ export class MapTasks implements TaskOperations {
   async createTask(task: NewTask, options?: CreateTaskOptions): Promise<boolean> {
     const data = this.data.open();
     const parsed = parseNewTask(task, this.tenantId);
-    const { events, maxActiveTasks } = parseCreateOptions(options);
+    const { events, lease, queue, ...limits } = parseCreateOptions(options);
+    assertQueueable(parsed, { queue });
     if (data.tasks.has(parsed.taskId)) {
       return false;
     }
-    const active = [...data.tasks.values()].filter(({ status }) => !isTerminal(status)).length;
-    if (maxActiveTasks !== null && active >= maxActiveTasks) {
-      throw new TaskLimitReachedError(maxActiveTasks, `${active} tasks are active`);
-    }
+    const active = [...data.tasks.values()].filter(({ status }) => !isTerminal(status));
+    assertRoom(active, limits.maxActiveTasks);
+    assertRoom(
+      active.filter(({ tenantId }) => tenantId === parsed.tenantId),
+      limits.maxActiveTasksPerTenant,
+    );
     const now = data.clock.now();
     const created: Task = {
       ...parsed,
       finalState: null,
       result: null,
       error: null,
+      leaseOwner: lease?.owner ?? null,
+      leaseExpiresAt: lease && new Date(now.getTime() + lease.leaseMs),
+      attempt: lease === null ? 0 : 1,
+      queuedAt: queue ? now : null,
       version: 1,
       lastEventSequence: 0,
       createdAt: now,
@@ -109,6 +78,7 @@ export class MapTasks implements TaskOperations {
     };
     const lastEventSequence = data.addEvents(created, events, parsed.status);
     data.tasks.set(parsed.taskId, { ...created, lastEventSequence });
+    data.changes.tell(queue ? 'queued' : 'written', parsed.taskId);
     return true;
   }
 
@@ -124,7 +94,7 @@ export class MapTasks implements TaskOperations {
     const data = this.data.open();
     const id = parseTaskId(taskId);
     const { status, ...fields } = parseTaskUpdates(updates);
-    const { events, expectedVersion } = parseUpdateOptions(options);
+    const { events, expectedVersion, ...guards } = parseUpdateOptions(options);
     const task = this.#find(id);
     if (task === undefined) {
       return false;
@@ -138,18 +108,20 @@ export class MapTasks implements TaskOperations {
     if (events.length > 0 && isTerminal(task.status)) {
       throw new IllegalTransitionError(id, task.status, null);
     }
+    assertWriter(task, guards);
     const now = data.clock.now();
     const ends = status !== undefined && isTerminal(status);
     const changed: Record<string, unknown> = {
       ...fields,
       ...(status === undefined ? {} : { status }),
       ...(status === 'running' ? { startedAt: now } : {}),
-      ...(ends ? { finishedAt: now, leaseOwner: null } : {}),
+      ...(ends ? { finishedAt: now, ...FORGOTTEN_AT_THE_END } : {}),
       lastEventSequence: data.addEvents(task, events, status ?? null),
       version: task.version + 1,
       updatedAt: now,
     };
     data.tasks.set(id, Object.assign({ ...task }, changed));
+    data.changes.tell(ends ? 'ended' : 'written', id);
     return true;
   }
 
@@ -201,10 +173,15 @@ export class MapTasks implements TaskOperations {
     return old.length;
   }
 
-  async appendEvents(taskId: string, events: readonly NewTaskEvent[]): Promise<number | null> {
+  async appendEvents(
+    taskId: string,
+    events: readonly NewTaskEvent[],
+    options?: AppendEventsOptions,
+  ): Promise<number | null> {
     const data = this.data.open();
     const id = parseTaskId(taskId);
     const parsed = parseAppendedEvents(events);
+    const guards = parseAppendOptions(options);
     const task = this.#find(id);
     if (task === undefined) {
       return null;
@@ -212,8 +189,10 @@ export class MapTasks implements TaskOperations {
     if (isTerminal(task.status)) {
       throw new IllegalTransitionError(id, task.status, null);
     }
+    assertWriter(task, guards);
     const lastEventSequence = data.addEvents(task, parsed, null);
     data.tasks.set(id, { ...task, lastEventSequence });
+    data.changes.tell('written', id);
     return lastEventSequence;
   }
 
@@ -232,6 +211,12 @@ export class MapTasks implements TaskOperations {
   #find(taskId: string): Task | undefined {
     const task = this.data.open().tasks.get(taskId);
     return this.tenantId === null || task?.tenantId === this.tenantId ? task : undefined;
+  }
+}
+
+function assertRoom({ length }: readonly Task[], limit: number | null): void {
+  if (limit !== null && length >= limit) {
+    throw new TaskLimitReachedError(limit, `${length} tasks are active; ${limit} may be`);
   }
 }
 

@@ -60,6 +60,25 @@ export class TaskConflictError extends TaskStorageError {
   }
 }
 
+/** The writer does not hold the lease that it wrote with: it ended, or somebody else took it over. */
+export class LeaseLostError extends TaskStorageError {
+  override readonly name = 'LeaseLostError';
+
+  /** @param actualOwner who holds the task now; `null` when nobody does */
+  constructor(
+    readonly taskId: string,
+    expected: { readonly owner: string; readonly attempt: number },
+    readonly actualOwner: string | null,
+    actualAttempt: number,
+  ) {
+    super(
+      'CONFLICT',
+      `Task ${taskId} is not held by ${expected.owner} in attempt ${expected.attempt}; ` +
+        `it is in attempt ${actualAttempt}, held by ${actualOwner ?? 'nobody'}`,
+    );
+  }
+}
+
 /** The task's status does not allow the change: see `task-lifecycle.ts` for what follows what. */
 export class IllegalTransitionError extends TaskStorageError {
   override readonly name = 'IllegalTransitionError';

@@ -1,15 +1,20 @@
 import { InvalidTaskError } from './errors.js';
 import type { ListEventsOptions, NewTaskEvent } from './task-event.js';
-import { parseExpectedVersion } from './task-input.js';
+import { parseExpectedVersion, type ParsedNewTask } from './task-input.js';
 import { TERMINAL_STATUSES, type TerminalStatus } from './task-lifecycle.js';
+import { parseHeldLease, parseLeaseTerm } from './lease-input.js';
+import type { LeaseTerm } from './task-lease.js';
 import type {
+  AppendEventsOptions,
   CleanupOptions,
   CreateTaskOptions,
   ListTasksOptions,
   UpdateTaskOptions,
 } from './task-storage.js';
 import { TASK_STATUSES, type TaskStatus } from './task.js';
+import type { WriteGuards } from './write-guards.js';
 import {
+  assertOptions,
   assertRecord,
   boolean,
   identifier,
@@ -27,19 +32,11 @@ const DEFAULT_PAGE_SIZE = 100;
 const MAX_AGE_DAYS = 36_500;
 
 const limit = wholeNumber(1, MAX_PAGE_SIZE);
+const count = wholeNumber(0, MAX_INTEGER);
 const stage = identifier;
 
-/** A misspelt option would silently not hold: `status` for `statuses` would delete too much. */
-function assertOptions(options: unknown, known: readonly string[]): void {
-  assertRecord(options, 'options');
-  for (const name of Object.keys(options)) {
-    if (!known.includes(name)) {
-      throw new InvalidTaskError(
-        name.slice(0, 80),
-        `is not an option here; known are ${known.join(', ')}`,
-      );
-    }
-  }
+function optionalCount(value: unknown, option: string): number | null {
+  return value === undefined ? null : count(value, option);
 }
 
 /** @throws {InvalidTaskError} naming the event */
@@ -69,32 +66,72 @@ export function parseAppendedEvents(events: readonly NewTaskEvent[]): NewTaskEve
   return parsed;
 }
 
+/** The options of `createTask`; `null` where there is no limit and no lease. */
+export interface ParsedCreateOptions {
+  readonly maxActiveTasks: number | null;
+  readonly maxActiveTasksPerTenant: number | null;
+  readonly lease: LeaseTerm | null;
+  readonly queue: boolean;
+  readonly events: NewTaskEvent[];
+}
+
 /** @throws {InvalidTaskError} naming the option */
-export function parseCreateOptions(options: CreateTaskOptions = {}): {
-  maxActiveTasks: number | null;
-  events: NewTaskEvent[];
-} {
-  assertOptions(options, ['maxActiveTasks', 'events']);
+export function parseCreateOptions(options: CreateTaskOptions = {}): ParsedCreateOptions {
+  assertOptions(options, ['maxActiveTasks', 'maxActiveTasksPerTenant', 'lease', 'queue', 'events']);
+  const parsed = {
+    maxActiveTasks: optionalCount(options.maxActiveTasks, 'maxActiveTasks'),
+    maxActiveTasksPerTenant: optionalCount(
+      options.maxActiveTasksPerTenant,
+      'maxActiveTasksPerTenant',
+    ),
+    lease: options.lease === undefined ? null : parseLeaseTerm(options.lease, 'lease'),
+    queue: options.queue === undefined ? false : boolean(options.queue, 'queue'),
+    events: parseEvents(options.events),
+  };
+  if (parsed.queue && parsed.lease !== null) {
+    throw new InvalidTaskError('queue', 'cannot be combined with lease; give one of them');
+  }
+  return parsed;
+}
+
+/** @throws {InvalidTaskError} when the task is to be queued, and is not one that waits */
+export function assertQueueable(
+  { status }: Pick<ParsedNewTask, 'status'>,
+  { queue }: Pick<ParsedCreateOptions, 'queue'>,
+): void {
+  if (queue && status !== 'pending') {
+    throw new InvalidTaskError('queue', `takes a pending task only; this one is ${status}`);
+  }
+}
+
+/** The options of `updateTask`; `null` where nothing is expected. */
+export interface ParsedUpdateOptions extends WriteGuards {
+  readonly expectedVersion: number | null;
+  readonly events: NewTaskEvent[];
+}
+
+/** @throws {InvalidTaskError} naming the option */
+export function parseUpdateOptions(options: UpdateTaskOptions = {}): ParsedUpdateOptions {
+  assertOptions(options, ['expectedVersion', 'lease', 'expectedSequence', 'events']);
   return {
-    maxActiveTasks:
-      options.maxActiveTasks === undefined
-        ? null
-        : wholeNumber(0, MAX_INTEGER)(options.maxActiveTasks, 'maxActiveTasks'),
+    expectedVersion:
+      options.expectedVersion === undefined ? null : parseExpectedVersion(options.expectedVersion),
+    ...parseGuards(options),
     events: parseEvents(options.events),
   };
 }
 
-/** @throws {InvalidTaskError} naming the option */
-export function parseUpdateOptions(options: UpdateTaskOptions = {}): {
-  expectedVersion: number | null;
-  events: NewTaskEvent[];
-} {
-  assertOptions(options, ['expectedVersion', 'events']);
+function parseGuards({ lease, expectedSequence }: AppendEventsOptions): WriteGuards {
   return {
-    expectedVersion:
-      options.expectedVersion === undefined ? null : parseExpectedVersion(options.expectedVersion),
-    events: parseEvents(options.events),
+    lease: lease === undefined ? null : parseHeldLease(lease, 'lease'),
+    expectedSequence: optionalCount(expectedSequence, 'expectedSequence'),
   };
+}
+
+/** @throws {InvalidTaskError} naming the option */
+export function parseAppendOptions(options: AppendEventsOptions = {}): WriteGuards {
+  assertOptions(options, ['lease', 'expectedSequence']);
+  return parseGuards(options);
 }
 
 /** @throws {InvalidTaskError} naming the option */

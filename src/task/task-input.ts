@@ -22,6 +22,9 @@ import {
 /** The width of the `final_state` column of the original table. */
 const MAX_FINAL_STATE_LENGTH = 50;
 
+/** More is a task that fails for ever. */
+const MAX_ATTEMPTS = 1000;
+
 /** A task that can be stored as it is. */
 export interface ParsedNewTask {
   taskId: string;
@@ -34,7 +37,8 @@ export interface ParsedNewTask {
   sandboxInfo: JsonObject | null;
   requestData: JsonObject | null;
   conversationHistory: JsonObject | null;
-  leaseOwner: string | null;
+  sealedRequest: string | null;
+  maxAttempts: number;
 }
 
 type FieldParsers<T> = {
@@ -53,7 +57,6 @@ const UPDATE_PARSERS: FieldParsers<TaskUpdates> = {
   conversationHistory: jsonObject,
   result: nullable(text),
   error: nullable(text),
-  leaseOwner: nullable(identifier),
 };
 
 const NEW_TASK_PARSERS: FieldParsers<ParsedNewTask> = {
@@ -67,7 +70,8 @@ const NEW_TASK_PARSERS: FieldParsers<ParsedNewTask> = {
   sandboxInfo: jsonObject,
   requestData: jsonObject,
   conversationHistory: jsonObject,
-  leaseOwner: UPDATE_PARSERS.leaseOwner,
+  sealedRequest: nullable(text),
+  maxAttempts: wholeNumber(1, MAX_ATTEMPTS),
 };
 
 const NEW_TASK_DEFAULTS: Omit<ParsedNewTask, 'taskId' | 'tenantId' | 'query' | 'maxSteps'> = {
@@ -77,13 +81,18 @@ const NEW_TASK_DEFAULTS: Omit<ParsedNewTask, 'taskId' | 'tenantId' | 'query' | '
   sandboxInfo: null,
   requestData: null,
   conversationHistory: null,
-  leaseOwner: null,
+  sealedRequest: null,
+  maxAttempts: 1,
 };
 
 /** Fields of a task that exist, but that the caller does not set. */
 const KEPT_BY_THE_STORAGE = new Set([
   'taskId',
   'tenantId',
+  'leaseOwner',
+  'leaseExpiresAt',
+  'attempt',
+  'queuedAt',
   'version',
   'lastEventSequence',
   'createdAt',

@@ -1,4 +1,4 @@
-import { TASK_STATUSES, type TaskStatus } from './task.js';
+import { TASK_STATUSES, type Task, type TaskStatus } from './task.js';
 
 /** The statuses of a task that still has work to do; these count against a limit. */
 export const ACTIVE_STATUSES = ['pending', 'running'] as const satisfies readonly TaskStatus[];
@@ -32,4 +32,14 @@ export function isTerminal(status: TaskStatus): status is TerminalStatus {
  */
 export function predecessorsOf(next: TaskStatus): readonly TaskStatus[] {
   return TASK_STATUSES.filter((status) => FOLLOWERS[status].includes(next));
+}
+
+/**
+ * Whether a task whose lease has ended can still be run: it has attempts left, or it was queued and
+ * is still pending, which means that nobody has ever run it.
+ */
+export function canStillRun(
+  task: Pick<Task, 'status' | 'queuedAt' | 'attempt' | 'maxAttempts'>,
+): boolean {
+  return task.attempt < task.maxAttempts || (task.status === 'pending' && task.queuedAt !== null);
 }

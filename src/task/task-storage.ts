@@ -1,5 +1,7 @@
 import type { JsonObject } from './json.js';
+import type { TaskChanges } from './task-change.js';
 import type { ListEventsOptions, NewTaskEvent, TaskEvent } from './task-event.js';
+import type { HeldLease, LeaseTerm, TaskLeases } from './task-lease.js';
 import type { TerminalStatus } from './task-lifecycle.js';
 import type { NewTask, Task, TaskStatus, TaskSummary, TaskUpdates } from './task.js';
 
@@ -13,6 +15,12 @@ export interface CreateTaskOptions {
    * whichever tenant. Counting and inserting are one atomic step, whatever races.
    */
   maxActiveTasks?: number | undefined;
+  /** The same for the tasks of the new task's own tenant. */
+  maxActiveTasksPerTenant?: number | undefined;
+  /** Claims the task for its creator, as its first attempt. Excludes `queue`. */
+  lease?: LeaseTerm | undefined;
+  /** Queues the task, to be claimed with `leases.claimQueued`. It must be `pending`. */
+  queue?: boolean | undefined;
   /** Committed together with the task, as its first events. At most 1000. */
   events?: readonly NewTaskEvent[] | undefined;
 }
@@ -21,11 +29,26 @@ export interface CreateTaskOptions {
 export interface UpdateTaskOptions {
   /** Refuse with `CONFLICT` unless the task is at this version. */
   expectedVersion?: number | undefined;
+  /** Refuse with `CONFLICT` unless the writer still holds this lease. */
+  lease?: HeldLease | undefined;
+  /**
+   * Refuse with `CONFLICT` unless the newest event has this sequence (0: there is none). A writer
+   * that repeats a write whose answer was lost adds its events once at the most.
+   */
+  expectedSequence?: number | undefined;
   /**
    * Committed together with the update. When the update changes the status, the last of them
    * carries it. At most 1000.
    */
   events?: readonly NewTaskEvent[] | undefined;
+}
+
+/** What must hold for `appendEvents` to write. */
+export interface AppendEventsOptions {
+  /** Refuse with `CONFLICT` unless the writer still holds this lease. */
+  lease?: HeldLease | undefined;
+  /** Refuse with `CONFLICT` unless the newest event has this sequence; 0: there is none. */
+  expectedSequence?: number | undefined;
 }
 
 /** Which tasks `listTasks` answers. `offset` and `pageToken` exclude each other. */
@@ -37,7 +60,7 @@ export interface ListTasksOptions {
   offset?: number | undefined;
   /** Where to go on: `nextPageToken` of an earlier page of the same list. */
   pageToken?: string | undefined;
-  /** `summary` leaves out the JSON fields, which may be large. Default `full`. */
+  /** `summary` leaves out the fields that may be large. Default `full`. */
   view?: 'full' | 'summary' | undefined;
 }
 
@@ -84,6 +107,8 @@ export interface TaskOperations {
    * @throws {TaskConflictError} when `expectedVersion` does not match
    * @throws {IllegalTransitionError} when the task's status does not allow the new one, or its end
    *   does not allow another event
+   * @throws {LeaseLostError} when `lease` is not held (any more); checked after the others
+   * @throws {TaskConflictError} when `expectedSequence` does not match; checked last
    */
   updateTask(taskId: string, updates: TaskUpdates, options?: UpdateTaskOptions): Promise<boolean>;
 
@@ -119,8 +144,14 @@ export interface TaskOperations {
    *
    * @returns the sequence of the last one, or `null` when the task does not exist
    * @throws {IllegalTransitionError} when the task has ended
+   * @throws {LeaseLostError} when `lease` is not held (any more)
+   * @throws {TaskConflictError} when `expectedSequence` does not match
    */
-  appendEvents(taskId: string, events: readonly NewTaskEvent[]): Promise<number | null>;
+  appendEvents(
+    taskId: string,
+    events: readonly NewTaskEvent[],
+    options?: AppendEventsOptions,
+  ): Promise<number | null>;
 
   /** @returns the task's events in order; none for a task that does not exist */
   listEvents(taskId: string, options?: ListEventsOptions): Promise<readonly TaskEvent[]>;
@@ -158,6 +189,12 @@ export interface TaskStorage extends TaskOperations {
   readonly description: string;
 
   readonly settings: SettingsStorage;
+
+  /** Who runs which task. */
+  readonly leases: TaskLeases;
+
+  /** Hints about changes, for those who would otherwise have to ask again and again. */
+  readonly changes: TaskChanges;
 
   /**
    * The same operations seen through one tenant: it can neither read, change, count, list nor

@@ -35,16 +35,29 @@ export interface Task {
   readonly requestData: JsonObject | null;
   /** From the name of a tool or model to the messages exchanged with it. */
   readonly conversationHistory: JsonObject | null;
+  /**
+   * The request with its secrets, sealed by whoever created the task; the storage cannot read it,
+   * and forgets it when the task ends.
+   */
+  readonly sealedRequest: string | null;
   /** What the agent answered. */
   readonly result: string | null;
   /** Why the task failed, in words for the person who submitted it. */
   readonly error: string | null;
-  /**
-   * Which process runs the task, or is about to; `null` when none does. The storage clears it when
-   * the task ends.
-   */
+  /** Which process holds the task's lease; `null` when none does, and when the task has ended. */
   readonly leaseOwner: string | null;
-  /** 1 at creation, one more with each `updateTask`. */
+  /** When the lease ends unless it is renewed; `null` when nobody holds one. */
+  readonly leaseExpiresAt: Date | null;
+  /**
+   * How often the task was claimed: 0 when never, one more with each claim. It is the fencing token
+   * of the lease.
+   */
+  readonly attempt: number;
+  /** How many claims may run the task; a claim beyond them may only end it. */
+  readonly maxAttempts: number;
+  /** When the task was queued, for one that is to be claimed by whoever has room. */
+  readonly queuedAt: Date | null;
+  /** 1 at creation, one more with each `updateTask` and each claim. */
   readonly version: number;
   /** The sequence of the task's newest event; 0 when it has none. */
   readonly lastEventSequence: number;
@@ -59,15 +72,18 @@ export interface Task {
   readonly finishedAt: Date | null;
 }
 
-/** The fields of a task that may be large, and that a summary leaves out. */
-export const TASK_PAYLOAD_FIELDS = [
+/** The fields of a task that hold JSON. */
+export const TASK_JSON_FIELDS = [
   'executionStatistics',
   'sandboxInfo',
   'requestData',
   'conversationHistory',
 ] as const;
 
-/** A task without its JSON fields: what `listTasks({ view: 'summary' })` answers. */
+/** The fields of a task that may be large, and that a summary leaves out. */
+export const TASK_PAYLOAD_FIELDS = [...TASK_JSON_FIELDS, 'sealedRequest'] as const;
+
+/** A task without its large fields: what `listTasks({ view: 'summary' })` answers. */
 export type TaskSummary = Omit<Task, (typeof TASK_PAYLOAD_FIELDS)[number]>;
 
 /** What `createTask` takes. The storage sets the times, the version and the event sequence. */
@@ -85,7 +101,9 @@ export interface NewTask {
   sandboxInfo?: JsonObject | null | undefined;
   requestData?: JsonObject | null | undefined;
   conversationHistory?: JsonObject | null | undefined;
-  leaseOwner?: string | null | undefined;
+  sealedRequest?: string | null | undefined;
+  /** How many claims may run the task: 1 (the default) to 1000. */
+  maxAttempts?: number | undefined;
 }
 
 /** What `updateTask` may change. A field left out, or `undefined`, keeps its value. */
@@ -101,5 +119,4 @@ export interface TaskUpdates {
   conversationHistory?: JsonObject | null | undefined;
   result?: string | null | undefined;
   error?: string | null | undefined;
-  leaseOwner?: string | null | undefined;
 }

@@ -26,6 +26,19 @@ export function assertRecord(
   }
 }
 
+/** A misspelt option would silently not hold: `status` for `statuses` would delete too much. */
+export function assertOptions(options: unknown, known: readonly string[]): void {
+  assertRecord(options, 'options');
+  for (const name of Object.keys(options)) {
+    if (!known.includes(name)) {
+      throw new InvalidTaskError(
+        name.slice(0, 80),
+        `is not an option here; known are ${known.join(', ')}`,
+      );
+    }
+  }
+}
+
 export function text(value: unknown, field: string): string {
   if (typeof value !== 'string') {
     return refuse(field, value, 'text');

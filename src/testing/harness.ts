@@ -9,7 +9,7 @@ export interface TaskStorageHarness {
   dispose(): Promise<void>;
   /**
    * Makes everything stored so far this many whole days older, either by moving the clock on or by
-   * moving the stored times back. For the capability `ages`.
+   * moving the stored times back, the ends of leases included. For the capability `ages`.
    */
   passDays?(days: number): Promise<void>;
   /**
@@ -36,6 +36,8 @@ export interface TaskStorageCapabilities {
   readonly breakable: boolean;
   /** How many random sequences of operations are compared with a model. Default 30. */
   readonly randomSequences?: number | undefined;
+  /** How many milliseconds the hint of a change may take to come. Default 5000. */
+  readonly hintsWithinMs?: number | undefined;
   /** The test runner's functions. Default: the global ones. */
   readonly testApi?: TestApi | undefined;
 }

@@ -19,7 +19,8 @@ export function fullTask(taskId: string): NewTask {
     sandboxInfo: { id: 'sandbox', os: 2, shape_name: null },
     requestData: { runningConfig: { steps: 10, flags: [true, false, null] } },
     conversationHistory: { planner: [{ role: 'user', content: 'Open the shop' }, []] },
-    leaseOwner: 'process-1',
+    sealedRequest: 'sealed:c2VjcmV0',
+    maxAttempts: 3,
   };
 }
 

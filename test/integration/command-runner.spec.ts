@@ -62,6 +62,8 @@ describe('a program that ends well', () => {
       maxSteps: 7,
       request: { instruction: 'add', runningConfig: { authorizationInfo: { apiKey: 'k' } } },
       previous: { taskId: 'task-0', conversationHistory: { a: [1] }, sandboxInfo: null },
+      attempt: 2,
+      saved: { executionStatistics: { steps: 3 } },
     });
     const outcome = await runProgram(
       `
@@ -86,6 +88,8 @@ describe('a program that ends well', () => {
       maxSteps: 7,
       request: run.request,
       previous: run.previous,
+      attempt: 2,
+      saved: { executionStatistics: { steps: 3 } },
     });
     expect(Object.assign({}, ...run.progress)).toEqual({
       executionStatistics: { steps: 2, input_tokens: 10, cost: 0.5 },

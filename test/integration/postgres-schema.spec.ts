@@ -75,7 +75,7 @@ describe('a fresh database', () => {
     );
     expect(await storages[0]?.createTask(newTask)).toBe(true);
     expect(await storages[9]?.getTask('new')).toMatchObject({ query: 'add 2 and 2' });
-    expect(await database.query('SELECT name FROM agent_tasks_migrations')).toHaveLength(3);
+    expect(await database.query('SELECT name FROM agent_tasks_migrations')).toHaveLength(5);
   });
 
   it('gives one new schema to several storages that start at once', async () => {

@@ -1,6 +1,6 @@
 import type { TaskStorage } from '../../src/task/task-storage.js';
 
-/** Runs before an operation; a rejection takes its place. */
+/** Runs before an operation, those of `leases` included; a rejection takes its place. */
 export type Interceptor = (operation: string) => Promise<void>;
 
 /** A storage that a test can make fail or wait. */
@@ -13,20 +13,21 @@ export interface InterceptedStorage {
 /** Puts itself before every operation of a storage. */
 export function interceptStorage(inner: TaskStorage): InterceptedStorage {
   let current: Interceptor | null = null;
-  const storage = new Proxy(inner, {
-    get: (target, key) => {
-      const value: unknown = Reflect.get(target, key);
-      if (typeof value !== 'function') {
-        return value;
-      }
-      return async (...parameters: unknown[]) => {
-        await current?.(String(key));
-        return value.apply(target, parameters);
-      };
-    },
-  });
+  const wrap = <T extends object>(wrapped: T): T =>
+    new Proxy(wrapped, {
+      get: (target, key) => {
+        const value: unknown = Reflect.get(target, key);
+        if (typeof value !== 'function') {
+          return key === 'leases' ? wrap(inner.leases) : value;
+        }
+        return async (...parameters: unknown[]) => {
+          await current?.(String(key));
+          return value.apply(target, parameters);
+        };
+      },
+    });
   return {
-    storage,
+    storage: wrap(inner),
     intercept: (interceptor) => {
       current = interceptor;
     },

@@ -27,7 +27,9 @@ export async function createPostgresHarness(database: TestDatabase): Promise<Tas
         `UPDATE agent_tasks SET created_at = created_at - make_interval(days => $1),
            updated_at = updated_at - make_interval(days => $1),
            started_at = started_at - make_interval(days => $1),
-           finished_at = finished_at - make_interval(days => $1)`,
+           finished_at = finished_at - make_interval(days => $1),
+           queued_at = queued_at - make_interval(days => $1),
+           lease_expires_at = lease_expires_at - make_interval(days => $1)`,
         [days],
       );
     },

@@ -54,7 +54,10 @@ describe('the conformance kit', () => {
   });
 
   it.each(brokenStorages)('is red on a storage that $mistake', async (broken) => {
-    const tests = testsOf(() => createHarness(broken.breakStorage), { randomSequences: 300 });
+    const tests = testsOf(() => createHarness(broken.breakStorage), {
+      randomSequences: 300,
+      hintsWithinMs: 300,
+    });
     const failures = await failuresIn(tests, broken.caughtBy);
     expect(failures).toHaveLength(1);
   });
@@ -80,7 +83,9 @@ describe('the conformance kit', () => {
     expect([...skipped]).toEqual([
       'times (not ages)',
       'cleanupOldTasks as time passes (not ages)',
+      'expired leases as time passes (not ages)',
       'a restart and a second process (not durable)',
+      'changes of a second process (not durable)',
       'an unreachable backend (not breakable)',
     ]);
   });
@@ -89,9 +94,10 @@ describe('the conformance kit', () => {
     const tests = testsOf(() => createHarness(), { durable: true, breakable: true });
     const failures = [
       ...(await failuresIn(tests, 'a restart and a second process')),
+      ...(await failuresIn(tests, 'changes of a second process')),
       ...(await failuresIn(tests, 'an unreachable backend')),
     ];
-    expect(failures).toHaveLength(11);
+    expect(failures).toHaveLength(14);
     for (const failure of failures) {
       expect(String(failure)).toMatch(/The harness has no \w+; write it, or set \w+ to false/);
     }

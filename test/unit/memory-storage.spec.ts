@@ -92,6 +92,151 @@ describe('the memory storage', () => {
     });
   });
 
+  describe('leases', () => {
+    const LEASE_MS = 10_000;
+    const claim = { owner: 'claimer', leaseMs: LEASE_MS, limit: 10 };
+    const lease = { owner: 'holder', leaseMs: LEASE_MS };
+
+    async function claimedIds(
+      claiming: ReturnType<TaskStorage['leases']['claimExpired']>,
+    ): Promise<string[]> {
+      return (await claiming).map(({ task }) => task.taskId);
+    }
+
+    it('are over at the very millisecond that they end at', async () => {
+      await storage.createTask(newTask('task'), { lease });
+      await clock.advance(LEASE_MS - 1);
+      expect(await claimedIds(storage.leases.claimExpired(claim))).toEqual([]);
+      await clock.advance(1);
+      expect(await claimedIds(storage.leases.claimExpired(claim))).toEqual(['task']);
+    });
+
+    it('are prolonged from the time of the renewal', async () => {
+      await storage.createTask(newTask('task'), { lease });
+      await clock.advance(LEASE_MS - 1);
+      await storage.leases.renew(lease);
+      expect((await storage.getTask('task'))?.leaseExpiresAt).toEqual(
+        new Date(clock.now().getTime() + LEASE_MS),
+      );
+      await clock.advance(LEASE_MS - 1);
+      expect(await claimedIds(storage.leases.claimExpired(claim))).toEqual([]);
+    });
+
+    it('are kept in order when they are renewed, given up and taken over', async () => {
+      for (const id of ['a', 'b', 'c', 'd']) {
+        await storage.createTask(newTask(id), { lease: { ...lease, owner: id } });
+        await clock.advance(1);
+      }
+      await storage.leases.renew({ ...lease, owner: 'a' });
+      await storage.updateTask('b', { status: 'finished' });
+      await storage.deleteTask('d');
+      await clock.advance(LEASE_MS);
+      expect(await claimedIds(storage.leases.claimExpired(claim))).toEqual(['c', 'a']);
+      expect(await claimedIds(storage.leases.claimExpired(claim))).toEqual([]);
+      await clock.advance(LEASE_MS);
+      expect(await claimedIds(storage.leases.claimExpired(claim))).toEqual(['a', 'c']);
+    });
+
+    it('of one instant are claimed by code point, queued tasks of one instant too', async () => {
+      const ids = ['\u{1F98A}', 'a', '\uFB00', 'B'];
+      for (const id of ids) {
+        await storage.createTask(newTask(id, 'pending'), { queue: true });
+      }
+      const byCodePoint = ['B', 'a', '\uFB00', '\u{1F98A}'];
+      expect(await claimedIds(storage.leases.claimQueued(claim))).toEqual(byCodePoint);
+      await clock.advance(LEASE_MS);
+      expect(await claimedIds(storage.leases.claimExpired(claim))).toEqual(byCodePoint);
+    });
+
+    it('of stale tasks follow the expired ones, the one first that was updated first', async () => {
+      for (const id of ['stale 2', 'stale 1']) {
+        await storage.createTask(newTask(id));
+      }
+      await clock.advance(MINUTE_MS);
+      await storage.updateTask('stale 2', { result: 'a step' });
+      await storage.createTask(newTask('expired'), { lease });
+      await clock.advance(MINUTE_MS);
+      const options = { ...claim, staleRunningMinutes: 1 };
+      expect(await claimedIds(storage.leases.claimExpired({ ...options, limit: 2 }))).toEqual([
+        'expired',
+        'stale 1',
+      ]);
+      expect(await claimedIds(storage.leases.claimExpired(options))).toEqual(['stale 2']);
+    });
+  });
+
+  describe('changes', () => {
+    let seen: string[];
+
+    beforeEach(() => {
+      seen = [];
+      storage.changes.listen(({ kind, taskId }) => seen.push(`${kind} ${taskId}`));
+    });
+
+    it('are live and told in their order, before the caller goes on', async () => {
+      expect(storage.changes.isLive).toBe(true);
+      const creating = storage.createTask(newTask('task', 'pending'), { queue: true });
+      expect(seen).toEqual([]);
+      await creating;
+      await storage.leases.claimQueued({ owner: 'claimer', leaseMs: 1, limit: 1 });
+      await storage.appendEvents('task', [{ stage: 'starting', message: '' }]);
+      await storage.updateTask('task', { status: 'running' });
+      await storage.updateTask('task', { status: 'finished' });
+      await storage.deleteTask('task');
+      expect(seen).toEqual([
+        'queued task',
+        'written task',
+        'written task',
+        'written task',
+        'ended task',
+        'ended task',
+      ]);
+    });
+
+    it('are not told of what changes nothing', async () => {
+      await storage.createTask(newTask('task'), { lease: { owner: 'holder', leaseMs: 1 } });
+      seen = [];
+      await storage.createTask(newTask('task'));
+      await storage.updateTask('missing', {});
+      await storage.deleteTask('missing');
+      await storage.updateTask('task', { status: 'pending' }).catch(() => undefined);
+      await storage.leases.renew({ owner: 'holder', leaseMs: 1 });
+      await storage.leases.claimQueued({ owner: 'holder', leaseMs: 1, limit: 1 });
+      await storage.cleanupOldTasks(0);
+      expect(seen).toEqual([]);
+    });
+
+    it('are told of a task that is given up for another', async () => {
+      storage = createMemoryTaskStorage({ clock, maxTasks: 1 });
+      await storage.createTask(newTask('first'));
+      await storage.updateTask('first', { status: 'finished' });
+      storage.changes.listen(({ kind, taskId }) => seen.push(`${kind} ${taskId}`));
+      await storage.createTask(newTask('second'));
+      expect(seen).toEqual(['ended first', 'written second']);
+    });
+
+    it('are not told any more after close, those under way included', async () => {
+      const creating = storage.createTask(newTask('task'));
+      await storage.close();
+      await creating;
+      expect(seen).toEqual([]);
+      expect(storage.changes.isLive).toBe(false);
+    });
+
+    it('are told to a listener of a listener from the next one on', async () => {
+      let depth = 0;
+      const listenDeeper = (): void => {
+        depth += 1;
+        storage.changes.listen(listenDeeper);
+      };
+      storage.changes.listen(listenDeeper);
+      await storage.createTask(newTask('a'));
+      expect(depth).toBe(1);
+      await storage.createTask(newTask('b'));
+      expect(depth).toBe(3);
+    });
+  });
+
   describe('with maxTasks', () => {
     beforeEach(() => {
       storage = createMemoryTaskStorage({ clock, maxTasks: 3 });

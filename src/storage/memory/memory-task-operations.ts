@@ -2,7 +2,9 @@ import type { PageFilter } from '../../task/page-token.js';
 import type { ListEventsOptions, NewTaskEvent, TaskEvent } from '../../task/task-event.js';
 import { parseNewTask, parseTaskId, parseTaskUpdates } from '../../task/task-input.js';
 import {
+  assertQueueable,
   parseAppendedEvents,
+  parseAppendOptions,
   parseCleanup,
   parseCreateOptions,
   parseListEventsOptions,
@@ -10,6 +12,7 @@ import {
   parseUpdateOptions,
 } from '../../task/options-input.js';
 import type {
+  AppendEventsOptions,
   CleanupOptions,
   CreateTaskOptions,
   ListTasksOptions,
@@ -34,8 +37,10 @@ export class MemoryTaskOperations implements TaskOperations {
 
   async createTask(task: NewTask, options?: CreateTaskOptions): Promise<boolean> {
     const { tasks } = this.memory.open();
-    const { events, maxActiveTasks } = parseCreateOptions(options);
-    return tasks.create(parseNewTask(task, this.scope), events, maxActiveTasks);
+    const parsed = parseNewTask(task, this.scope);
+    const parsedOptions = parseCreateOptions(options);
+    assertQueueable(parsed, parsedOptions);
+    return tasks.create(parsed, parsedOptions);
   }
 
   async getTask(taskId: string): Promise<Task | null> {
@@ -51,12 +56,12 @@ export class MemoryTaskOperations implements TaskOperations {
     const { tasks } = this.memory.open();
     const id = parseTaskId(taskId);
     const parsed = parseTaskUpdates(updates);
-    const { events, expectedVersion } = parseUpdateOptions(options);
+    const parsedOptions = parseUpdateOptions(options);
     const record = tasks.find(id, this.scope);
     if (record === undefined) {
       return false;
     }
-    tasks.update(record, parsed, events, expectedVersion);
+    tasks.update(record, parsed, parsedOptions);
     return true;
   }
 
@@ -105,15 +110,20 @@ export class MemoryTaskOperations implements TaskOperations {
     return found.length;
   }
 
-  async appendEvents(taskId: string, events: readonly NewTaskEvent[]): Promise<number | null> {
+  async appendEvents(
+    taskId: string,
+    events: readonly NewTaskEvent[],
+    options?: AppendEventsOptions,
+  ): Promise<number | null> {
     const { tasks } = this.memory.open();
     const id = parseTaskId(taskId);
     const parsed = parseAppendedEvents(events);
+    const guards = parseAppendOptions(options);
     const record = tasks.find(id, this.scope);
     if (record === undefined) {
       return null;
     }
-    tasks.append(record, parsed);
+    tasks.append(record, parsed, guards);
     return record.events.length;
   }
 

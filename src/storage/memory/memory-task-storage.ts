@@ -1,12 +1,15 @@
 import { systemClock, type Clock } from '../../task/clock.js';
 import { TaskStorageError } from '../../task/errors.js';
 import { parseName, parseTenantId } from '../../task/task-input.js';
+import type { TaskChanges } from '../../task/task-change.js';
+import type { TaskLeases } from '../../task/task-lease.js';
 import type {
   ExclusiveResult,
   SettingsStorage,
   TaskOperations,
   TaskStorage,
 } from '../../task/task-storage.js';
+import { MemoryLeases } from './memory-leases.js';
 import { MemorySettings } from './memory-settings.js';
 import { MemoryTaskOperations } from './memory-task-operations.js';
 import { Memory } from './memory.js';
@@ -27,10 +30,14 @@ export interface MemoryTaskStorageOptions {
 class MemoryTaskStorage extends MemoryTaskOperations implements TaskStorage {
   readonly description = 'memory';
   readonly settings: SettingsStorage;
+  readonly leases: TaskLeases;
+  readonly changes: TaskChanges;
 
   constructor(memory: Memory) {
     super(memory, null);
     this.settings = new MemorySettings(memory);
+    this.leases = new MemoryLeases(memory);
+    this.changes = memory.changes;
   }
 
   forTenant(tenantId: string): TaskOperations {
@@ -67,8 +74,9 @@ class MemoryTaskStorage extends MemoryTaskOperations implements TaskStorage {
  * Creates an empty storage that lives as long as the process.
  *
  * Creating, reading, changing and deleting a task, counting the active ones, and finding where a
- * page starts cost about the same with 100,000 tasks as with 1,000; a page and a cleanup cost what
- * they answer. Only `offset` walks over what it skips, some hundred tasks at once.
+ * page starts cost about the same with 100,000 tasks as with 1,000; a page, a cleanup and a claim
+ * cost what they answer. Only `offset` walks over what it skips, some hundred tasks at once, a claim
+ * over the queued tasks of tenants at their limit, and a renewal over the tasks that are held.
  *
  * @throws {TaskStorageError} `MISCONFIGURED` when `maxTasks` is not a whole number from 1 on
  */

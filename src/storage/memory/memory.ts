@@ -3,6 +3,7 @@ import type { Clock } from '../../task/clock.js';
 import { TaskStorageError } from '../../task/errors.js';
 import { PageTokenCodec } from '../../task/page-token.js';
 import type { Setting } from '../../task/task-storage.js';
+import { MemoryChanges } from './memory-changes.js';
 import { TaskTable } from './task-table.js';
 
 interface MemoryContent {
@@ -16,11 +17,12 @@ interface MemoryContent {
 export class Memory {
   /** The key is this memory's own, because no other process can read its tasks. */
   readonly pageTokens = new PageTokenCodec(randomBytes(32));
+  readonly changes = new MemoryChanges();
   #content: MemoryContent | null;
 
   constructor(clock: Clock, maxTasks: number) {
     this.#content = {
-      tasks: new TaskTable(clock, maxTasks),
+      tasks: new TaskTable(clock, maxTasks, this.changes),
       settings: new Map(),
       exclusiveWork: new Set(),
     };
@@ -36,5 +38,6 @@ export class Memory {
 
   close(): void {
     this.#content = null;
+    this.changes.close();
   }
 }

@@ -1,15 +1,26 @@
+import { assertWriter, type WriteGuards } from '../../task/write-guards.js';
 import type { Clock } from '../../task/clock.js';
 import {
   IllegalTransitionError,
   TaskConflictError,
   TaskLimitReachedError,
 } from '../../task/errors.js';
-import type { NewTaskEvent, TaskEvent } from '../../task/task-event.js';
+import type { ParsedCreateOptions, ParsedUpdateOptions } from '../../task/options-input.js';
+import type { NewTaskEvent } from '../../task/task-event.js';
 import type { ParsedNewTask } from '../../task/task-input.js';
+import type { LeaseTerm } from '../../task/task-lease.js';
 import { isTerminal, predecessorsOf, type TerminalStatus } from '../../task/task-lifecycle.js';
-import type { TaskStatus, TaskUpdates } from '../../task/task.js';
+import type { Task, TaskStatus, TaskUpdates } from '../../task/task.js';
+import type { MemoryChanges } from './memory-changes.js';
 import { TaskIndex, type TaskKey } from './task-index.js';
-import type { TaskRecord } from './task-record.js';
+import {
+  addEvents,
+  createRecord,
+  leaseFields,
+  updatedTask,
+  type EndedTask,
+  type TaskRecord,
+} from './task-record.js';
 
 /** A tenant, or `null` for all of them. */
 export type TenantScope = string | null;
@@ -22,52 +33,32 @@ const DAY_MS = 86_400_000;
  */
 export class TaskTable {
   readonly #records = new Map<string, TaskRecord>();
-  readonly #everyone = new TaskIndex();
+  /** The tasks of all tenants. */
+  readonly everyone = new TaskIndex();
   readonly #byTenant = new Map<string, TaskIndex>();
   #endsSoFar = 0;
 
   constructor(
     private readonly clock: Clock,
     private readonly maxTasks: number,
+    private readonly changes: MemoryChanges,
   ) {}
 
   /** @returns `false` when the id is taken */
-  create(task: ParsedNewTask, events: NewTaskEvent[], maxActiveTasks: number | null): boolean {
+  create(task: ParsedNewTask, options: ParsedCreateOptions): boolean {
     if (this.#records.has(task.taskId)) {
       return false;
     }
-    if (maxActiveTasks !== null && this.#everyone.activeCount >= maxActiveTasks) {
-      throw new TaskLimitReachedError(
-        maxActiveTasks,
-        `${this.#everyone.activeCount} tasks are active; at most ${maxActiveTasks} may be`,
-      );
-    }
-    this.#makeRoom();
-    const now = this.#now();
-    const record: TaskRecord = {
-      taskId: task.taskId,
-      createdAtMs: now.getTime(),
-      task: {
-        ...task,
-        finalState: null,
-        result: null,
-        error: null,
-        version: 1,
-        lastEventSequence: events.length,
-        createdAt: now,
-        updatedAt: now,
-        startedAt: task.status === 'running' ? now : null,
-        finishedAt: null,
-      },
-      events: [],
-      ended: null,
-    };
-    addEvents(record, events, now, task.status);
-    this.#records.set(task.taskId, record);
-    this.#everyone.add(record);
     const tenant = this.#byTenant.get(task.tenantId) ?? new TaskIndex();
+    assertRoom(this.everyone, options.maxActiveTasks, 'tasks');
+    assertRoom(tenant, options.maxActiveTasksPerTenant, 'tasks of the tenant');
+    this.#makeRoom();
+    const record = createRecord(task, options, this.now());
+    this.#records.set(task.taskId, record);
+    this.everyone.add(record);
     this.#byTenant.set(task.tenantId, tenant);
     tenant.add(record);
+    this.changes.tell(options.queue ? 'queued' : 'written', task.taskId);
     return true;
   }
 
@@ -77,13 +68,9 @@ export class TaskTable {
     return scope === null || record?.task.tenantId === scope ? record : undefined;
   }
 
-  update(
-    record: TaskRecord,
-    updates: TaskUpdates,
-    events: NewTaskEvent[],
-    expectedVersion: number | null,
-  ): void {
+  update(record: TaskRecord, updates: TaskUpdates, options: ParsedUpdateOptions): void {
     const { task } = record;
+    const { expectedVersion, events } = options;
     if (expectedVersion !== null && task.version !== expectedVersion) {
       throw new TaskConflictError(`Task ${task.taskId}`, expectedVersion, task.version);
     }
@@ -91,53 +78,45 @@ export class TaskTable {
     if (status !== null && !predecessorsOf(status).includes(task.status)) {
       throw new IllegalTransitionError(task.taskId, task.status, status);
     }
-    const now = this.#now();
     if (events.length > 0) {
-      this.append(record, events, status, now);
+      assertTakesEvents(task);
     }
-    const ends = status !== null && isTerminal(status);
+    assertWriter(task, options);
+    const now = this.now();
+    addEvents(record, events, now, status);
     const updated = {
-      ...task,
-      query: updates.query ?? task.query,
-      maxSteps: updates.maxSteps ?? task.maxSteps,
-      finalState: given(updates.finalState, task.finalState),
-      timestampDir: given(updates.timestampDir, task.timestampDir),
-      executionStatistics: given(updates.executionStatistics, task.executionStatistics),
-      sandboxInfo: given(updates.sandboxInfo, task.sandboxInfo),
-      requestData: given(updates.requestData, task.requestData),
-      conversationHistory: given(updates.conversationHistory, task.conversationHistory),
-      result: given(updates.result, task.result),
-      error: given(updates.error, task.error),
-      leaseOwner: ends ? null : given(updates.leaseOwner, task.leaseOwner),
-      status: status ?? task.status,
-      version: task.version + 1,
+      ...updatedTask(task, updates, now),
       lastEventSequence: record.events.length,
-      updatedAt: now,
-      startedAt: status === 'running' ? now : task.startedAt,
-      finishedAt: ends ? now : task.finishedAt,
     };
-    const indexes = status === null ? [] : this.#indexesOf(record);
-    indexes.forEach((index) => index.leaveStatus(record));
-    record.task = updated;
+    const ends = status !== null && isTerminal(status);
     if (ends) {
       this.#endsSoFar += 1;
-      record.ended = { endedAtMs: now.getTime(), order: this.#endsSoFar, record };
+      this.#replace(record, updated, { endedAtMs: now.getTime(), order: this.#endsSoFar, record });
+    } else {
+      this.#replace(record, updated);
     }
-    indexes.forEach((index) => index.enterStatus(record));
+    this.changes.tell(ends ? 'ended' : 'written', record.taskId);
   }
 
-  /** @param status what the task becomes at the same time, carried by the last event */
-  append(
-    record: TaskRecord,
-    events: NewTaskEvent[],
-    status: TaskStatus | null = null,
-    now = this.#now(),
-  ): void {
-    if (isTerminal(record.task.status)) {
-      throw new IllegalTransitionError(record.taskId, record.task.status, null);
-    }
-    addEvents(record, events, now, status);
+  append(record: TaskRecord, events: readonly NewTaskEvent[], guards: WriteGuards): void {
+    assertTakesEvents(record.task);
+    assertWriter(record.task, guards);
+    addEvents(record, events, this.now(), null);
     record.task = { ...record.task, lastEventSequence: record.events.length };
+    this.changes.tell('written', record.taskId);
+  }
+
+  claim(record: TaskRecord, term: LeaseTerm): void {
+    const { task } = record;
+    const now = this.now();
+    const version = task.version + 1;
+    this.#replace(record, { ...task, ...leaseFields(task, term, now), version, updatedAt: now });
+    this.changes.tell('written', record.taskId);
+  }
+
+  renew(record: TaskRecord, leaseMs: number): void {
+    const leaseExpiresAt = new Date(this.now().getTime() + leaseMs);
+    this.#replace(record, { ...record.task, leaseExpiresAt });
   }
 
   delete(record: TaskRecord): void {
@@ -147,6 +126,7 @@ export class TaskTable {
     if (this.#byTenant.get(tenantId)?.size === 0) {
       this.#byTenant.delete(tenantId);
     }
+    this.changes.tell('ended', record.taskId);
   }
 
   /** The tasks after a place in the scope's list, the newest first. */
@@ -157,6 +137,11 @@ export class TaskTable {
     skip: number,
   ): Iterable<TaskRecord> {
     return this.#indexOf(scope)?.withStatus(status).descending(after, skip) ?? [];
+  }
+
+  /** How many tasks of a tenant are running, or pending and held by somebody. */
+  countHeld(tenantId: string): number {
+    return this.#byTenant.get(tenantId)?.heldCount ?? 0;
   }
 
   countActive(scope: TenantScope): number {
@@ -170,7 +155,7 @@ export class TaskTable {
     statuses: readonly TerminalStatus[],
     limit: number,
   ): TaskRecord[] {
-    const latestMs = this.#now().getTime() - olderThanDays * DAY_MS;
+    const latestMs = this.now().getTime() - olderThanDays * DAY_MS;
     const wanted = new Set<TaskStatus>(statuses);
     const found: TaskRecord[] = [];
     for (const { endedAtMs, record } of this.#indexOf(scope)?.ended.ascending() ?? []) {
@@ -185,24 +170,35 @@ export class TaskTable {
   }
 
   /** A copy, because a clock may go on using its own. */
-  #now(): Date {
+  now(): Date {
     return new Date(this.clock.now());
   }
 
   #indexOf(scope: TenantScope): TaskIndex | undefined {
-    return scope === null ? this.#everyone : this.#byTenant.get(scope);
+    return scope === null ? this.everyone : this.#byTenant.get(scope);
   }
 
   #indexesOf(record: TaskRecord): TaskIndex[] {
     const tenant = this.#byTenant.get(record.task.tenantId);
-    return tenant === undefined ? [this.#everyone] : [this.#everyone, tenant];
+    return tenant === undefined ? [this.everyone] : [this.everyone, tenant];
+  }
+
+  /** Gives the record its new task, and a new place wherever it is sorted by what has changed. */
+  #replace(record: TaskRecord, task: Task, ended: EndedTask | null = record.ended): void {
+    const { status, leaseExpiresAt } = record.task;
+    const isMoved = task.status !== status || task.leaseExpiresAt !== leaseExpiresAt;
+    const indexes = isMoved ? this.#indexesOf(record) : [];
+    indexes.forEach((index) => index.leave(record));
+    record.task = task;
+    record.ended = ended;
+    indexes.forEach((index) => index.enter(record));
   }
 
   #makeRoom(): void {
     if (this.#records.size < this.maxTasks) {
       return;
     }
-    const [firstEnded] = this.#everyone.ended.ascending();
+    const [firstEnded] = this.everyone.ended.ascending();
     if (firstEnded === undefined) {
       throw new TaskLimitReachedError(
         this.maxTasks,
@@ -213,26 +209,19 @@ export class TaskTable {
   }
 }
 
-function given<T>(value: T | undefined, current: T): T {
-  return value === undefined ? current : value;
+/** @throws {TaskLimitReachedError} when so many tasks of the index are active */
+function assertRoom({ activeCount }: TaskIndex, limit: number | null, whose: string): void {
+  if (limit !== null && activeCount >= limit) {
+    throw new TaskLimitReachedError(
+      limit,
+      `${activeCount} ${whose} are active; at most ${limit} may be`,
+    );
+  }
 }
 
-/** @param status what the last of the events carries */
-function addEvents(
-  record: TaskRecord,
-  events: NewTaskEvent[],
-  now: Date,
-  status: TaskStatus | null,
-): void {
-  for (const [index, { stage, message }] of events.entries()) {
-    const event: TaskEvent = {
-      taskId: record.taskId,
-      sequence: record.events.length + 1,
-      stage,
-      message,
-      status: index === events.length - 1 ? status : null,
-      createdAt: now,
-    };
-    record.events.push(event);
+/** @throws {IllegalTransitionError} when the task has ended */
+function assertTakesEvents({ taskId, status }: Task): void {
+  if (isTerminal(status)) {
+    throw new IllegalTransitionError(taskId, status, null);
   }
 }

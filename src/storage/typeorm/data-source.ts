@@ -7,6 +7,11 @@ import { silentLogger } from './silent-logger.js';
 
 const FIRST_RETRY_MS = 250;
 const LONGEST_RETRY_MS = 5_000;
+/**
+ * Between the statements of a transaction nothing is waited for. A process that is frozen there must
+ * not keep the others from creating and claiming tasks.
+ */
+const MAX_IDLE_MS = 5_000;
 /** How much longer the client waits than the server works, so that the server answers first. */
 const CLIENT_PATIENCE_MS = 2_000;
 
@@ -28,7 +33,7 @@ export function createDataSource(
     extra: {
       statement_timeout: options.statementTimeoutMs,
       lock_timeout: options.lockTimeoutMs,
-      idle_in_transaction_session_timeout: options.statementTimeoutMs,
+      idle_in_transaction_session_timeout: Math.min(options.statementTimeoutMs, MAX_IDLE_MS),
       query_timeout: options.statementTimeoutMs + CLIENT_PATIENCE_MS,
       keepAlive: true,
     },

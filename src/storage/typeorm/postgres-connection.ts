@@ -8,7 +8,7 @@ import type { SqlStatement } from './sql-parameters.js';
 /** One row as the driver gives it. */
 export type SqlRow = Readonly<Record<string, unknown>>;
 
-/** Sends one statement. Every statement of the storage ends in a SELECT, so rows come back. */
+/** Sends one statement. All that answer anything end in a SELECT, so rows come back. */
 export type SendStatement = (statement: SqlStatement) => Promise<readonly SqlRow[]>;
 
 /** One connection, for as long as some work needs it. */
@@ -16,6 +16,8 @@ export interface PostgresSession {
   readonly send: SendStatement;
   /** Aborted when the connection is lost, and with it the locks that it holds. */
   readonly lost: AbortSignal;
+  /** Calls back with the payload of each notification on the channel, until the work is over. */
+  readonly onNotification: (channel: string, listener: (payload: string) => void) => void;
   /** Makes the pool throw the connection away when the work is over. */
   readonly discard: () => void;
 }
@@ -64,19 +66,27 @@ export class PostgresConnection {
     }
     const runner = this.dataSource.createQueryRunner('master');
     const lost = new AbortController();
-    const lose = (): void => lost.abort();
+    const unsubscribe: (() => void)[] = [];
     this.#openSessions += 1;
-    let client: unknown = null;
     try {
-      client = await connect(runner);
-      listenToEnd(client, 'on', lose);
+      const client = await connect(runner);
+      unsubscribe.push(subscribe(client, 'end', () => lost.abort()));
       return await work({
         send: async (statement) => sendOn(runner, client, statement),
         lost: lost.signal,
+        onNotification: (channel, listener) => {
+          unsubscribe.push(
+            subscribe(client, 'notification', (message) => {
+              if (isNotification(message) && message.channel === channel) {
+                listener(message.payload);
+              }
+            }),
+          );
+        },
         discard: () => endClient(client),
       });
     } finally {
-      listenToEnd(client, 'off', lose);
+      unsubscribe.forEach((end) => end());
       await runner.release();
       this.#openSessions -= 1;
     }
@@ -133,9 +143,39 @@ function endClient(client: unknown): void {
   }
 }
 
-/** A driver's client is an event emitter; the driver does not say so in TypeORM's types. */
-function listenToEnd(client: unknown, method: 'on' | 'off', listener: () => void): void {
-  if (client instanceof EventEmitter) {
-    client[method]('end', listener);
+/**
+ * A driver's client is an event emitter; the driver does not say so in TypeORM's types.
+ *
+ * @returns ends the subscription
+ */
+function subscribe(
+  client: unknown,
+  event: 'end' | 'notification',
+  listener: (message: unknown) => void,
+): () => void {
+  if (!(client instanceof EventEmitter)) {
+    return () => undefined;
   }
+  client.on(event, listener);
+  return () => client.off(event, listener);
+}
+
+function isNotification(message: unknown): message is { channel: string; payload: string } {
+  return (
+    typeof message === 'object' &&
+    message !== null &&
+    'channel' in message &&
+    typeof message.channel === 'string' &&
+    'payload' in message &&
+    typeof message.payload === 'string'
+  );
+}
+
+/** For statements that always answer one row. */
+export function onlyRow(rows: readonly SqlRow[]): SqlRow {
+  const [row] = rows;
+  if (row === undefined) {
+    throw new TaskStorageError('INTERNAL', 'Postgres answered no row where there is always one');
+  }
+  return row;
 }

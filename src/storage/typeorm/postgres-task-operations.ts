@@ -1,14 +1,10 @@
-import {
-  IllegalTransitionError,
-  TaskConflictError,
-  TaskLimitReachedError,
-  TaskStorageError,
-} from '../../task/errors.js';
-import type { PageTokenCodec } from '../../task/page-token.js';
+import type { TaskChange } from '../../task/task-change.js';
 import type { ListEventsOptions, NewTaskEvent, TaskEvent } from '../../task/task-event.js';
 import { parseNewTask, parseTaskId, parseTaskUpdates } from '../../task/task-input.js';
 import {
+  assertQueueable,
   parseAppendedEvents,
+  parseAppendOptions,
   parseCleanup,
   parseCreateOptions,
   parseListEventsOptions,
@@ -17,6 +13,7 @@ import {
 } from '../../task/options-input.js';
 import { ACTIVE_STATUSES } from '../../task/task-lifecycle.js';
 import type {
+  AppendEventsOptions,
   CleanupOptions,
   CreateTaskOptions,
   ListTasksOptions,
@@ -25,31 +22,22 @@ import type {
   UpdateTaskOptions,
 } from '../../task/task-storage.js';
 import type { NewTask, Task, TaskSummary, TaskUpdates } from '../../task/task.js';
-import type { PostgresConnection, SqlRow } from './postgres-connection.js';
-import { countOldTasks, deleteOldTasks, selectEvents, selectTasks } from './read-statements.js';
-import type { SchemaNames } from './schema-names.js';
+import { hasLimit, lockAdmission } from './admission.js';
+import { deleteInBatches } from './cleanup.js';
+import { onlyRow, type SqlRow } from './postgres-connection.js';
+import type { PostgresContext } from './postgres-context.js';
+import { countOldTasks, selectEvents, selectTasks } from './read-statements.js';
+import { refusalOfChange, refusalOfCreation } from './refusals.js';
 import { sqlLiterals } from './sql-parameters.js';
 import {
   FULL_COLUMNS,
   readEvent,
   readNumber,
-  readStatus,
   readSummary,
   readTask,
   readText,
 } from './task-rows.js';
-import { allowedStatuses, changeTask, insertTask, type TaskChange } from './write-statements.js';
-
-/** One unbatched DELETE of a large table blocks, bloats and times out. */
-const CLEANUP_BATCH_SIZE = 1000;
-const LARGEST_CLEANUP_BATCH = 10_000;
-
-/** What the operations of every scope share. */
-export interface PostgresContext {
-  readonly connection: PostgresConnection;
-  readonly names: SchemaNames;
-  readonly pageTokens: PageTokenCodec;
-}
+import { changeTask, endsTask, insertTask, type GuardedChange } from './write-statements.js';
 
 /** The operations on the tasks of one tenant, or of all. */
 export class PostgresTaskOperations implements TaskOperations {
@@ -61,29 +49,23 @@ export class PostgresTaskOperations implements TaskOperations {
 
   async createTask(task: NewTask, options?: CreateTaskOptions): Promise<boolean> {
     const parsed = parseNewTask(task, this.scope);
-    const { maxActiveTasks, events } = parseCreateOptions(options);
+    const parsedOptions = parseCreateOptions(options);
+    assertQueueable(parsed, parsedOptions);
     const { connection, names } = this.context;
-    const statement = insertTask(names, parsed, events, maxActiveTasks);
-    if (maxActiveTasks === null) {
-      const [row] = await connection.send(statement);
-      return row?.['created'] === true;
-    }
-    const row = await connection.transaction(async (send) => {
-      // Creations with a limit take turns, so that each counts what the one before it inserted.
-      await send({
-        text: 'SELECT pg_advisory_xact_lock(hashtextextended($1, 0))',
-        values: [names.lock('admit')],
-      });
-      return onlyRow(await send(statement));
-    });
+    const statement = insertTask(names, parsed, parsedOptions);
+    const row = hasLimit(parsedOptions)
+      ? await connection.transaction(async (send) => {
+          await send(lockAdmission(names));
+          return onlyRow(await send(statement));
+        })
+      : onlyRow(await connection.send(statement));
     if (row['created'] === true) {
+      this.#announce(parsedOptions.queue ? 'queued' : 'written', parsed.taskId);
       return true;
     }
-    if (row['taken'] !== true && readNumber(row, 'active') >= maxActiveTasks) {
-      throw new TaskLimitReachedError(
-        maxActiveTasks,
-        `${readNumber(row, 'active')} tasks are active; at most ${maxActiveTasks} may be`,
-      );
+    const refusal = hasLimit(parsedOptions) ? refusalOfCreation(row, parsedOptions) : null;
+    if (refusal !== null) {
+      throw refusal;
     }
     return false;
   }
@@ -112,14 +94,19 @@ export class PostgresTaskOperations implements TaskOperations {
   }
 
   async deleteTask(taskId: string): Promise<boolean> {
+    const parsedId = parseTaskId(taskId);
     const { connection, names } = this.context;
     const rows = await connection.send({
       text: `WITH deleted AS (
           DELETE FROM ${names.tasks} WHERE task_id = $1 ${this.#andTenant(2)} RETURNING task_id
         ) SELECT task_id FROM deleted`,
-      values: [parseTaskId(taskId), ...this.#tenantValues()],
+      values: [parsedId, ...this.#tenantValues()],
     });
-    return rows.length > 0;
+    if (rows.length === 0) {
+      return false;
+    }
+    this.#announce('ended', parsedId);
+    return true;
   }
 
   async listTasks(options: ListTasksOptions & { view: 'summary' }): Promise<TaskPage<TaskSummary>>;
@@ -170,29 +157,21 @@ export class PostgresTaskOperations implements TaskOperations {
       const rows = await connection.send(countOldTasks(names, query, limit));
       return readNumber(onlyRow(rows), 'total');
     }
-    const largestBatch = limit === null ? CLEANUP_BATCH_SIZE : LARGEST_CLEANUP_BATCH;
-    let deleted = 0;
-    for (;;) {
-      const batchSize = Math.min(largestBatch, (limit ?? Infinity) - deleted);
-      if (batchSize === 0) {
-        return deleted;
-      }
-      const rows = await connection.send(deleteOldTasks(names, query, batchSize));
-      const total = readNumber(onlyRow(rows), 'total');
-      deleted += total;
-      if (total < batchSize) {
-        return deleted;
-      }
-    }
+    return deleteInBatches(this.context, query, limit);
   }
 
-  async appendEvents(taskId: string, events: readonly NewTaskEvent[]): Promise<number | null> {
+  async appendEvents(
+    taskId: string,
+    events: readonly NewTaskEvent[],
+    options?: AppendEventsOptions,
+  ): Promise<number | null> {
     const row = await this.#change({
       taskId: parseTaskId(taskId),
       tenantId: this.scope,
       updates: null,
       expectedVersion: null,
       events: parseAppendedEvents(events),
+      ...parseAppendOptions(options),
     });
     return row === null ? null : readNumber(row, 'last_event_sequence');
   }
@@ -210,28 +189,21 @@ export class PostgresTaskOperations implements TaskOperations {
   }
 
   /** @returns what the change answered, or `null` when the task does not exist */
-  async #change(change: TaskChange): Promise<SqlRow | null> {
+  async #change(change: GuardedChange): Promise<SqlRow | null> {
     const { connection, names } = this.context;
     const [row] = await connection.send(changeTask(names, change));
     if (row === undefined) {
       return null;
     }
-    if (row['changed'] === true) {
-      return row;
+    if (row['changed'] !== true) {
+      throw refusalOfChange(change, row);
     }
-    const { taskId, expectedVersion } = change;
-    const version = readNumber(row, 'version');
-    if (expectedVersion !== null && version !== expectedVersion) {
-      throw new TaskConflictError(`Task ${taskId}`, expectedVersion, version);
-    }
-    const status = readStatus(row, 'status');
-    if (allowedStatuses(change)?.includes(status) === false) {
-      throw new IllegalTransitionError(taskId, status, change.updates?.status ?? null);
-    }
-    throw new TaskStorageError(
-      'INTERNAL',
-      `Task ${taskId} could not be changed, for no known cause`,
-    );
+    this.#announce(endsTask(change.updates) ? 'ended' : 'written', change.taskId);
+    return row;
+  }
+
+  #announce(kind: TaskChange['kind'], taskId: string): void {
+    this.context.changes.announce({ kind, taskId });
   }
 
   #andTenant(position: number): string {
@@ -241,12 +213,4 @@ export class PostgresTaskOperations implements TaskOperations {
   #tenantValues(): string[] {
     return this.scope === null ? [] : [this.scope];
   }
-}
-
-function onlyRow(rows: readonly SqlRow[]): SqlRow {
-  const [row] = rows;
-  if (row === undefined) {
-    throw new TaskStorageError('INTERNAL', 'Postgres answered no row where there is always one');
-  }
-  return row;
 }

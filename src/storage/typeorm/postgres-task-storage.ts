@@ -2,6 +2,8 @@ import type { DataSource } from 'typeorm';
 import { TaskStorageError } from '../../task/errors.js';
 import { PageTokenCodec } from '../../task/page-token.js';
 import { parseName, parseTenantId } from '../../task/task-input.js';
+import type { TaskChanges } from '../../task/task-change.js';
+import type { TaskLeases } from '../../task/task-lease.js';
 import type {
   ExclusiveResult,
   SettingsStorage,
@@ -11,11 +13,14 @@ import type {
 import { connectWithRetry, createDataSource, describeTarget } from './data-source.js';
 import { PAGE_TOKEN_KEY_SETTING } from './migrations/create-storage-columns.js';
 import { prepareSchema } from './migrator.js';
+import { PostgresChanges } from './postgres-changes.js';
 import { PostgresConnection } from './postgres-connection.js';
+import type { PostgresContext } from './postgres-context.js';
+import { PostgresLeases } from './postgres-leases.js';
 import { PostgresSettings } from './postgres-settings.js';
 import type { PostgresTaskStorageOptions } from './postgres-task-storage-options.js';
 import { resolvePostgresOptions } from './resolve-postgres-options.js';
-import { PostgresTaskOperations, type PostgresContext } from './postgres-task-operations.js';
+import { PostgresTaskOperations } from './postgres-task-operations.js';
 import { SchemaNames } from './schema-names.js';
 import type { SqlStatement } from './sql-parameters.js';
 
@@ -33,13 +38,21 @@ const NOTICE_LOST_HOSTS: SqlStatement = {
 /** Tasks in Postgres, through a TypeORM data source. */
 class PostgresTaskStorage extends PostgresTaskOperations implements TaskStorage {
   readonly settings: SettingsStorage;
+  readonly leases: TaskLeases;
+  readonly #changes: PostgresChanges;
 
   constructor(
-    context: PostgresContext,
+    context: PostgresContext & { readonly changes: PostgresChanges },
     readonly description: string,
   ) {
     super(context, null);
     this.settings = new PostgresSettings(context.connection, context.names);
+    this.leases = new PostgresLeases(context);
+    this.#changes = context.changes;
+  }
+
+  get changes(): TaskChanges {
+    return this.#changes;
   }
 
   forTenant(tenantId: string): TaskOperations {
@@ -88,6 +101,7 @@ class PostgresTaskStorage extends PostgresTaskOperations implements TaskStorage 
   }
 
   async close(): Promise<void> {
+    await this.#changes.close();
     await this.context.connection.close();
   }
 }
@@ -122,7 +136,9 @@ export async function createPostgresTaskStorage(
     );
     const pageTokens = new PageTokenCodec(await readPageTokenKey(connection, names));
     const description = `${describeTarget(dataSource)}, table ${names.schema}.${names.table}`;
-    return new PostgresTaskStorage({ connection, names, pageTokens }, description);
+    const changes = new PostgresChanges(connection, names.channel, resolved.onWarning);
+    changes.start();
+    return new PostgresTaskStorage({ connection, names, pageTokens, changes }, description);
   } catch (error) {
     await connection.close();
     throw error;

@@ -20,7 +20,7 @@ export interface ResolvedPostgresOptions {
   readonly onWarning: (message: string) => void;
 }
 
-/** Two for work that runs exclusively (a running service, its retention), one for all the rest. */
+/** One that hears of changes, one for work that runs exclusively (retention), one for all the rest. */
 const SMALLEST_POOL = 3;
 
 /** What an application's own data source has decided by itself. */

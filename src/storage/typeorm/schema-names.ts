@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { InvalidTaskError } from '../../task/errors.js';
 
 /** Postgres cuts longer names off silently (NAMEDATALEN - 1), and two cut names can collide. */
@@ -39,6 +40,12 @@ export class SchemaNames {
   /** The text from which an advisory lock for some purpose on these tables is derived. */
   lock(purpose: string): string {
     return `nestjs-task-storage:${this.schema}.${this.table}:${purpose}`;
+  }
+
+  /** The channel of the notifications about these tables. Hashed, because the name must be short. */
+  get channel(): string {
+    const hash = createHash('sha256').update(`${this.schema}.${this.table}`).digest('hex');
+    return `nts_${hash.slice(0, 32)}`;
   }
 
   #qualified(name: string): string {

@@ -2,6 +2,7 @@ import { TaskStorageError } from '../../task/errors.js';
 import { isPlainObject, type JsonObject } from '../../task/json.js';
 import type { TaskEvent } from '../../task/task-event.js';
 import {
+  TASK_JSON_FIELDS,
   TASK_PAYLOAD_FIELDS,
   TASK_STATUSES,
   type Task,
@@ -25,9 +26,14 @@ export const TASK_COLUMNS = {
   sandboxInfo: 'sandbox_info',
   requestData: 'request_data',
   conversationHistory: 'conversation_history',
+  sealedRequest: 'sealed_request',
   result: 'result',
   error: 'error',
   leaseOwner: 'lease_owner',
+  leaseExpiresAt: 'lease_expires_at',
+  attempt: 'attempt',
+  maxAttempts: 'max_attempts',
+  queuedAt: 'queued_at',
   version: 'version',
   lastEventSequence: 'last_event_sequence',
   createdAt: 'created_at',
@@ -40,6 +46,10 @@ const PAYLOAD_COLUMNS: ReadonlySet<string> = new Set(
   TASK_PAYLOAD_FIELDS.map((field) => TASK_COLUMNS[field]),
 );
 
+const JSON_COLUMNS: ReadonlySet<string> = new Set(
+  TASK_JSON_FIELDS.map((field) => TASK_COLUMNS[field]),
+);
+
 /** As whole microseconds, so that neither a `Date` nor the session's DateStyle rounds or turns it. */
 export function selectTime(column: string): string {
   return `(EXTRACT(EPOCH FROM ${column}) * 1000000)::bigint::text AS ${column}`;
@@ -50,7 +60,7 @@ function selectColumn(column: string): string {
   if (column.endsWith('_at')) {
     return selectTime(column);
   }
-  return PAYLOAD_COLUMNS.has(column) ? `${column}::text` : column;
+  return JSON_COLUMNS.has(column) ? `${column}::text` : column;
 }
 
 /** The columns of a whole task, for a SELECT. */
@@ -63,8 +73,8 @@ export const SUMMARY_COLUMNS = Object.values(TASK_COLUMNS)
   .join(', ');
 
 /** Whether a field of a task holds JSON, which goes to the database as text. */
-export function isPayloadField(field: string): boolean {
-  return TASK_PAYLOAD_FIELDS.some((payloadField) => payloadField === field);
+export function isJsonField(field: string): boolean {
+  return TASK_JSON_FIELDS.some((jsonField) => jsonField === field);
 }
 
 /** @throws {TaskStorageError} `CORRUPT` when a column holds what the storage cannot understand */
@@ -75,6 +85,7 @@ export function readTask(row: SqlRow): Task {
     sandboxInfo: nullable(row, 'sandbox_info', readJson),
     requestData: nullable(row, 'request_data', readJson),
     conversationHistory: nullable(row, 'conversation_history', readJson),
+    sealedRequest: nullable(row, 'sealed_request', readText),
   };
 }
 
@@ -91,6 +102,10 @@ export function readSummary(row: SqlRow): TaskSummary {
     result: nullable(row, 'result', readText),
     error: nullable(row, 'error', readText),
     leaseOwner: nullable(row, 'lease_owner', readText),
+    leaseExpiresAt: nullable(row, 'lease_expires_at', readDate),
+    attempt: readNumber(row, 'attempt'),
+    maxAttempts: readNumber(row, 'max_attempts'),
+    queuedAt: nullable(row, 'queued_at', readDate),
     version: readNumber(row, 'version'),
     lastEventSequence: readNumber(row, 'last_event_sequence'),
     createdAt: readDate(row, 'created_at'),
@@ -137,7 +152,8 @@ function readDate(row: SqlRow, column: string): Date {
   return Number.isNaN(date.getTime()) ? corrupt(row, column, 'a time') : date;
 }
 
-function nullable<T>(
+/** Reads a column that may be empty. */
+export function nullable<T>(
   row: SqlRow,
   column: string,
   read: (row: SqlRow, column: string) => T,

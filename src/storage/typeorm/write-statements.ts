@@ -1,13 +1,17 @@
 import type { NewTaskEvent } from '../../task/task-event.js';
+import type { ParsedCreateOptions } from '../../task/options-input.js';
 import type { ParsedNewTask } from '../../task/task-input.js';
 import { ACTIVE_STATUSES, isTerminal, predecessorsOf } from '../../task/task-lifecycle.js';
 import type { TaskUpdates } from '../../task/task.js';
+import type { WriteGuards } from '../../task/write-guards.js';
+import { activeLimits, hasLimit } from './admission.js';
+import { leaseEnd } from './lease-statements.js';
 import type { SchemaNames } from './schema-names.js';
-import { sqlLiterals, SqlParameters, type SqlStatement } from './sql-parameters.js';
-import { isPayloadField, TASK_COLUMNS } from './task-rows.js';
+import { SqlParameters, type SqlStatement } from './sql-parameters.js';
+import { isJsonField, TASK_COLUMNS } from './task-rows.js';
 
 /** A change of one task: everything that must hold is checked in the statement that writes. */
-export interface TaskChange {
+export interface GuardedChange extends WriteGuards {
   readonly taskId: string;
   /** Only a task of this tenant; `null` for any. */
   readonly tenantId: string | null;
@@ -26,7 +30,7 @@ function assignments(fields: object, parameters: SqlParameters): [column: string
       return [];
     }
     // The driver would write a JavaScript array as a Postgres one, so JSON goes as text.
-    const isJson = isPayloadField(field) && value !== null;
+    const isJson = isJsonField(field) && value !== null;
     const placeholder = parameters.add(isJson ? JSON.stringify(value) : value);
     return [[column, isJson ? `${placeholder}::jsonb` : placeholder]];
   });
@@ -57,30 +61,26 @@ function appendEvents(
 
 /**
  * Inserts a task unless its id is taken, or, with a limit, unless that many are active.
- * Answers one row: `created`, and with a limit `taken` and `active`.
+ * Answers one row: `created`, and with a limit `taken`, `active` and `tenant_active`.
  */
 export function insertTask(
   names: SchemaNames,
   task: ParsedNewTask,
-  events: readonly NewTaskEvent[],
-  maxActiveTasks: number | null,
+  options: ParsedCreateOptions,
 ): SqlStatement {
+  const { events } = options;
   const parameters = new SqlParameters();
-  const fields = assignments(task, parameters);
-  const columns = fields.map(([column]) => column);
-  const values = fields.map(([, sql]) => sql);
-  columns.push('last_event_sequence', 'started_at');
-  values.push(String(events.length), task.status === 'running' ? 'NOW()' : 'NULL::timestamptz');
-  const active = `(SELECT COUNT(*) FROM ${names.tasks} WHERE status IN (${sqlLiterals(ACTIVE_STATUSES)}))`;
-  const condition =
-    maxActiveTasks === null
-      ? ''
-      : `WHERE (SELECT active FROM limits) < ${parameters.add(maxActiveTasks)}::bigint`;
+  const values = new Map([
+    ...assignments(task, parameters),
+    ...keptValues(task, options, parameters),
+  ]);
+  const limits = hasLimit(options) ? activeLimits(names, options, task.tenantId, parameters) : null;
   const parts = [
-    ...(maxActiveTasks === null ? [] : [`limits AS (SELECT ${active} AS active)`]),
+    ...(limits === null ? [] : [`limits AS (${limits.counts})`]),
     `created AS (
-      INSERT INTO ${names.tasks} (${columns.join(', ')})
-      SELECT ${values.join(', ')} ${condition}
+      INSERT INTO ${names.tasks} (${[...values.keys()].join(', ')})
+      SELECT ${[...values.values()].join(', ')}
+      ${limits === null ? '' : `FROM limits WHERE ${limits.room}`}
       ON CONFLICT (task_id) DO NOTHING
       RETURNING task_id, last_event_sequence
     )`,
@@ -90,10 +90,10 @@ export function insertTask(
   ];
   // Only a limit leaves a choice of reasons for which nothing was created.
   const reasons =
-    maxActiveTasks === null
+    limits === null
       ? ''
       : `, EXISTS (SELECT 1 FROM ${names.tasks} WHERE task_id = ${parameters.add(task.taskId)}) AS taken,
-          (SELECT active FROM limits)::int AS active`;
+          (SELECT active FROM limits) AS active, (SELECT tenant_active FROM limits) AS tenant_active`;
   return {
     text: `WITH ${parts.join(', ')}
       SELECT EXISTS (SELECT 1 FROM created) AS created${reasons}`,
@@ -101,13 +101,34 @@ export function insertTask(
   };
 }
 
+/** What the storage keeps of a new task, beside what the caller gave. */
+function keptValues(
+  task: ParsedNewTask,
+  { lease, queue, events }: ParsedCreateOptions,
+  parameters: SqlParameters,
+): [column: string, sql: string][] {
+  return [
+    ['last_event_sequence', String(events.length)],
+    ...(task.status === 'running' ? [['started_at', 'NOW()'] as [string, string]] : []),
+    ...(queue ? [['queued_at', 'NOW()'] as [string, string]] : []),
+    ...(lease === null
+      ? []
+      : Object.entries({
+          attempt: '1',
+          lease_owner: parameters.add(lease.owner),
+          lease_expires_at: leaseEnd(lease.leaseMs, parameters),
+        })),
+  ];
+}
+
 /**
- * Changes a task. Answers no row when it does not exist, else one: the `status` and `version` that
- * the change met, whether it was `changed`, and the new `last_event_sequence`.
+ * Changes a task. Answers no row when it does not exist, else one: the `status`, `version`,
+ * `lease_owner`, `attempt` and `met_sequence` that the change met, whether it was `changed`, and the
+ * new `last_event_sequence`.
  *
  * The row is locked before it is checked, so that the answer and the write speak of the same state.
  */
-export function changeTask(names: SchemaNames, change: TaskChange): SqlStatement {
+export function changeTask(names: SchemaNames, change: GuardedChange): SqlStatement {
   const { updates, events } = change;
   const parameters = new SqlParameters();
   const id = parameters.add(change.taskId);
@@ -122,9 +143,19 @@ export function changeTask(names: SchemaNames, change: TaskChange): SqlStatement
     // An array, because nothing may become pending and SQL has no empty IN list.
     conditions.push(`target.status = ANY (${parameters.add(allowed)}::varchar[])`);
   }
+  if (change.lease !== null) {
+    conditions.push(
+      `target.lease_owner = ${parameters.add(change.lease.owner)}`,
+      `target.attempt = ${parameters.add(change.lease.attempt)}`,
+    );
+  }
+  if (change.expectedSequence !== null) {
+    conditions.push(`target.met_sequence = ${parameters.add(change.expectedSequence)}`);
+  }
   const parts = [
     `target AS (
-      SELECT task_id, status, version FROM ${names.tasks} WHERE task_id = ${id} ${tenant} FOR UPDATE
+      SELECT task_id, status, version, lease_owner, attempt, last_event_sequence AS met_sequence
+      FROM ${names.tasks} WHERE task_id = ${id} ${tenant} FOR UPDATE
     )`,
     `changed AS (
       UPDATE ${names.tasks} AS task SET ${settings(updates, events.length, parameters).join(', ')}
@@ -137,7 +168,7 @@ export function changeTask(names: SchemaNames, change: TaskChange): SqlStatement
   ];
   return {
     text: `WITH ${parts.join(', ')}
-      SELECT target.task_id, target.status, target.version,
+      SELECT target.*,
         changed.task_id IS NOT NULL AS changed, changed.last_event_sequence
       FROM target LEFT JOIN changed ON TRUE`,
     values: parameters.values,
@@ -145,7 +176,7 @@ export function changeTask(names: SchemaNames, change: TaskChange): SqlStatement
 }
 
 /** The statuses that the task may have now, or `null` when any will do. */
-export function allowedStatuses(change: TaskChange): readonly string[] | null {
+export function allowedStatuses(change: GuardedChange): readonly string[] | null {
   if (change.updates?.status !== undefined) {
     return predecessorsOf(change.updates.status);
   }
@@ -164,16 +195,22 @@ function settings(
   if (updates === null) {
     return set;
   }
-  const { leaseOwner, ...fields } = updates;
-  const ends = updates.status !== undefined && isTerminal(updates.status);
   set.push('version = task.version + 1', 'updated_at = NOW()');
-  if (ends) {
-    set.push('finished_at = NOW()', 'lease_owner = NULL');
-  } else if (leaseOwner !== undefined) {
-    set.push(`lease_owner = ${parameters.add(leaseOwner)}`);
+  if (endsTask(updates)) {
+    set.push(
+      'finished_at = NOW()',
+      'lease_owner = NULL',
+      'lease_expires_at = NULL',
+      'sealed_request = NULL',
+    );
   }
   if (updates.status === 'running') {
     set.push('started_at = NOW()');
   }
-  return [...set, ...assignments(fields, parameters).map(([column, sql]) => `${column} = ${sql}`)];
+  return [...set, ...assignments(updates, parameters).map(([column, sql]) => `${column} = ${sql}`)];
+}
+
+/** Whether the update ends the task for good. */
+export function endsTask(updates: TaskUpdates | null): boolean {
+  return updates?.status !== undefined && isTerminal(updates.status);
 }

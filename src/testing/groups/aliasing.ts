@@ -1,9 +1,16 @@
 import assert from 'node:assert/strict';
 import { types } from 'node:util';
 import type { JsonObject } from '../../task/json.js';
-import { TASK_PAYLOAD_FIELDS, type NewTask } from '../../task/task.js';
+import { TASK_JSON_FIELDS, type NewTask } from '../../task/task.js';
 import { assertSame } from '../assertions.js';
 import type { ConformanceGroup } from '../conformance-group.js';
+import {
+  createBrieflyHeld,
+  heldBy,
+  termOf,
+  waitForLeasesToEnd,
+  whileHeldBy,
+} from '../lease-samples.js';
 import { event, existing, fullTask, minimalTask } from '../samples.js';
 
 /** Changes every value of the data, however deep, as a careless caller might. */
@@ -48,7 +55,7 @@ export const aliasingGroup: ConformanceGroup = {
 
     test('keeps an update as it was when updateTask was called', async ({ storage }) => {
       await storage.createTask(minimalTask('task'));
-      for (const field of TASK_PAYLOAD_FIELDS) {
+      for (const field of TASK_JSON_FIELDS) {
         const updates = { [field]: nestedJson() };
         const updating = storage.updateTask('task', updates);
         spoil(updates);
@@ -82,12 +89,59 @@ export const aliasingGroup: ConformanceGroup = {
       assertSame((await storage.settings.getSetting('setting'))?.value, nestedJson());
     });
 
+    test('keeps a lease as it was when it was asked for', async ({ storage }) => {
+      const created = heldBy('creator');
+      const creating = storage.createTask(minimalTask('held'), created);
+      spoil(created);
+      await creating;
+      await storage.createTask(minimalTask('queued'), { queue: true });
+      const options = { ...termOf('claimer'), limit: 1 };
+      const claiming = storage.leases.claimQueued(options);
+      spoil(options);
+      await claiming;
+      assert.equal((await existing(storage, 'held')).leaseOwner, 'creator');
+      assert.equal((await existing(storage, 'queued')).leaseOwner, 'claimer');
+
+      const renewal = { ...termOf('claimer'), taskIds: ['queued'] };
+      const renewing = storage.leases.renew(renewal);
+      spoil(renewal);
+      assertSame([...(await renewing)], [['queued', 1]]);
+      const guard = whileHeldBy('claimer');
+      const updating = storage.updateTask('queued', { query: 'changed' }, guard);
+      spoil(guard);
+      assert.equal(await updating, true);
+    });
+
+    test('stores nothing of what is done to a claimed task', async ({ storage }) => {
+      await storage.createTask(minimalTask('queued', { requestData: nestedJson() }), {
+        queue: true,
+      });
+      await createBrieflyHeld(storage, 'expired', 'lost', { requestData: nestedJson() });
+      await waitForLeasesToEnd(storage);
+      const options = { ...termOf('claimer'), limit: 1 };
+      const claims = [
+        await storage.leases.claimQueued(options),
+        await storage.leases.claimExpired(options),
+      ];
+      const { tasks } = structuredClone(await storage.listTasks());
+      spoil(claims);
+      assertSame((await storage.listTasks()).tasks, tasks);
+      assertSame(Object.fromEntries(await storage.leases.renew(termOf('claimer'))), {
+        queued: 1,
+        expired: 2,
+      });
+    });
+
     test('changes nothing that it is given', async ({ storage }) => {
       const events = freeze([event('starting')]);
       await storage.createTask(freeze(fullTask('task')), freeze({ events }));
       await storage.updateTask('task', freeze({ requestData: nestedJson() }), freeze({ events }));
       await storage.appendEvents('task', events);
       await storage.listTasks(freeze({ limit: 1 }));
+      await storage.leases.claimQueued(freeze({ ...termOf('owner'), limit: 1 }));
+      await storage.leases.renew(freeze({ ...termOf('owner'), taskIds: ['held'] }));
+      await storage.createTask(minimalTask('held'), freeze(heldBy('owner')));
+      await storage.updateTask('held', {}, freeze(whileHeldBy('owner')));
       await storage.settings.putSetting('setting', freeze(nestedJson()), 0);
       assertSame((await existing(storage, 'task')).requestData, nestedJson());
     });

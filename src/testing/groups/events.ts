@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { IllegalTransitionError } from '../../task/errors.js';
+import { IllegalTransitionError, TaskConflictError } from '../../task/errors.js';
 import type { TaskOperations } from '../../task/task-storage.js';
-import { assertRejects, assertSame, times } from '../assertions.js';
+import { assertRejects, assertSame, tally, times } from '../assertions.js';
 import type { ConformanceGroup } from '../conformance-group.js';
 import { createAs, event, existing, minimalTask } from '../samples.js';
 
@@ -136,6 +136,36 @@ export const eventsGroup: ConformanceGroup = {
         assertSame(await storage.listEvents(status), []);
         assert.equal(await storage.updateTask(status, { result: 'late' }, { events: [] }), true);
       }
+    });
+
+    test('are added only where the writer has left the log, if it says so', async ({ storage }) => {
+      await storage.createTask(minimalTask('task'));
+      const events = [event('a'), event('b')];
+      assert.equal(await storage.appendEvents('task', events, { expectedSequence: 0 }), 2);
+      const before = await existing(storage, 'task');
+      for (const expectedSequence of [0, 1, 3]) {
+        for (const add of [
+          () => storage.appendEvents('task', events, { expectedSequence }),
+          () => storage.updateTask('task', { result: 'no' }, { expectedSequence, events }),
+        ]) {
+          const error = await assertRejects('CONFLICT', add);
+          assert.ok(error instanceof TaskConflictError);
+          assertSame([error.expectedVersion, error.actualVersion], [expectedSequence, 2]);
+        }
+      }
+      assertSame(await existing(storage, 'task'), before);
+      const options = { expectedSequence: 2, events: [event('c')] };
+      assert.equal(await storage.updateTask('task', { status: 'running' }, options), true);
+      assertSame(await readEvents(storage), ['1 a', '2 b', '3 c -> running']);
+    });
+
+    test('that are repeated by many are added once', async ({ storage }) => {
+      await createAs(storage, 'task', 'running');
+      const repeats = times(20, () =>
+        storage.appendEvents('task', [event('a'), event('b')], { expectedSequence: 0 }),
+      );
+      assertSame(await tally(repeats), { 2: 1, CONFLICT: 19 });
+      assertSame(await readEvents(storage), ['1 a', '2 b']);
     });
 
     test('of many simultaneous writers have no gaps and stay together', async ({ storage }) => {

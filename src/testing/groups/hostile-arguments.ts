@@ -1,39 +1,10 @@
 import assert from 'node:assert/strict';
 import { assertInvalid, assertSame } from '../assertions.js';
 import type { ConformanceGroup } from '../conformance-group.js';
+import { call, NO_COUNTS, NotPlain } from '../hostile-samples.js';
 import { createAs, event, existing, minimalTask, storedIds } from '../samples.js';
 
-/*
- * What callers without a type checker hand over. `Reflect.apply` and objects built from entries
- * take the place of calls that TypeScript would refuse.
- */
-
-const NO_COUNTS: readonly unknown[] = [
-  -1,
-  1.5,
-  Number.NaN,
-  Infinity,
-  -Infinity,
-  2 ** 31,
-  '1',
-  [],
-  {},
-];
-
-/** Calls a method with arguments of any type. */
-function call<K extends string>(
-  target: Readonly<Record<K, (...given: never[]) => Promise<unknown>>>,
-  method: K,
-  ...given: unknown[]
-): () => Promise<unknown> {
-  return () => Reflect.apply(target[method], target, given);
-}
-
-class NotPlain {
-  readonly taskId = 'task';
-  readonly query = '';
-  readonly maxSteps = 1;
-}
+/* What callers without a type checker hand over. */
 
 export const hostileArgumentsGroup: ConformanceGroup = {
   title: 'hostile arguments',
@@ -48,10 +19,14 @@ export const hostileArgumentsGroup: ConformanceGroup = {
         ),
         ['tenantId', 1],
         ['timestampDir', 1],
-        ['leaseOwner', 1],
-        ...['version', 'createdAt', 'updatedAt', 'startedAt', 'finishedAt'].map(
+        ['sealedRequest', 1],
+        ...[0, 1001, null, ...NO_COUNTS].map((value) => ['maxAttempts', value] as const),
+        ['leaseOwner', 'process'],
+        ['attempt', 1],
+        ...['leaseExpiresAt', 'queuedAt', 'version', 'createdAt', 'updatedAt'].map(
           (field) => [field, new Date(0)] as const,
         ),
+        ...['startedAt', 'finishedAt'].map((field) => [field, new Date(0)] as const),
         ...['finalState', 'result', 'error', 'task_id', 'constructor', 'toString'].map(
           (field) => [field, 'text'] as const,
         ),
@@ -79,9 +54,11 @@ export const hostileArgumentsGroup: ConformanceGroup = {
         ...[0, null, ...NO_COUNTS].map((value) => ['maxSteps', value] as const),
         ...['done', 'RUNNING', '', 1, null].map((value) => ['status', value] as const),
         ['query', null],
-        ...['result', 'error', 'finalState', 'timestampDir', 'leaseOwner'].map(
+        ...['result', 'error', 'finalState', 'timestampDir', 'attempt', 'maxAttempts'].map(
           (field) => [field, 1] as const,
         ),
+        ...['leaseOwner', 'sealedRequest'].map((field) => [field, null] as const),
+        ...['leaseExpiresAt', 'queuedAt'].map((field) => [field, new Date(0)] as const),
         ...['taskId', 'tenantId', 'version', 'lastEventSequence', 'createdAt', 'updatedAt'].map(
           (field) => [field, before[field === 'taskId' ? 'taskId' : 'createdAt']] as const,
         ),
@@ -108,13 +85,17 @@ export const hostileArgumentsGroup: ConformanceGroup = {
       await storage.createTask(minimalTask('task'));
       const before = await existing(storage, 'task');
       for (const value of [null, ...NO_COUNTS]) {
-        const limited = { maxActiveTasks: value };
-        await assertInvalid(
-          'maxActiveTasks',
-          call(storage, 'createTask', minimalTask('new'), limited),
-        );
-        const expecting = { expectedVersion: value };
-        await assertInvalid('expectedVersion', call(storage, 'updateTask', 'task', {}, expecting));
+        for (const limit of ['maxActiveTasks', 'maxActiveTasksPerTenant']) {
+          const limited = { [limit]: value };
+          await assertInvalid(limit, call(storage, 'createTask', minimalTask('new'), limited));
+        }
+        for (const option of ['expectedVersion', 'expectedSequence']) {
+          const expecting = { [option]: value };
+          await assertInvalid(option, call(storage, 'updateTask', 'task', {}, expecting));
+        }
+        const expecting = { expectedSequence: value };
+        const append = call(storage, 'appendEvents', 'task', [event('a')], expecting);
+        await assertInvalid('expectedSequence', append);
       }
       assertSame(await existing(storage, 'task'), before);
       assertSame(await storedIds(storage), ['task']);

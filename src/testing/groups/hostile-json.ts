@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { MAX_JSON_DEPTH, type JsonObject, type JsonValue } from '../../task/json.js';
 import type { TaskStorage } from '../../task/task-storage.js';
-import { TASK_PAYLOAD_FIELDS } from '../../task/task.js';
+import { TASK_JSON_FIELDS } from '../../task/task.js';
 import { assertInvalid, assertSame } from '../assertions.js';
 import type { ConformanceGroup } from '../conformance-group.js';
 import { existing, minimalTask, storedIds } from '../samples.js';
@@ -75,7 +75,7 @@ async function assertRefusedEverywhere(
   wrap: (bad: unknown) => unknown,
   bad: unknown,
 ): Promise<void> {
-  for (const field of TASK_PAYLOAD_FIELDS) {
+  for (const field of TASK_JSON_FIELDS) {
     const fields = { [field]: wrap(bad) };
     const task = { ...minimalTask('new'), ...fields };
     await assertInvalid(field + path, () => storage.createTask(task));
@@ -92,7 +92,7 @@ export const hostileJsonGroup: ConformanceGroup = {
   define(test) {
     test('comes back as it was, in every field', async ({ storage }) => {
       for (const [index, json] of STORABLE.entries()) {
-        const fields = Object.fromEntries(TASK_PAYLOAD_FIELDS.map((field) => [field, json]));
+        const fields = Object.fromEntries(TASK_JSON_FIELDS.map((field) => [field, json]));
         await storage.createTask(minimalTask(`created ${index}`, fields));
         await storage.createTask(minimalTask(`updated ${index}`));
         await storage.updateTask(`updated ${index}`, fields);
@@ -142,7 +142,7 @@ export const hostileJsonGroup: ConformanceGroup = {
         new Custom(),
         () => 1,
       ]) {
-        for (const field of TASK_PAYLOAD_FIELDS) {
+        for (const field of TASK_JSON_FIELDS) {
           const fields = { [field]: value };
           const task = { ...minimalTask('new'), ...fields };
           await assertInvalid(field, () => storage.createTask(task));

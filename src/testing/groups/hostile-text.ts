@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import type { NewTask, TaskUpdates } from '../../task/task.js';
 import { assertInvalid, assertSame } from '../assertions.js';
 import type { ConformanceGroup } from '../conformance-group.js';
+import { heldBy, whileHeldBy } from '../lease-samples.js';
 import { createAs, event, existing, minimalTask, storedIds } from '../samples.js';
 
 /** What Postgres cannot hold, and what other stores hold in ways of their own. */
@@ -22,14 +23,13 @@ const STORABLE = [
   '__proto__',
 ];
 
-const NEW_TASK_TEXTS = ['taskId', 'tenantId', 'query', 'timestampDir', 'leaseOwner'] as const;
+const NEW_TASK_TEXTS = ['taskId', 'tenantId', 'query', 'timestampDir', 'sealedRequest'] as const;
 const UPDATE_TEXTS = [
   'query',
   'finalState',
   'timestampDir',
   'result',
   'error',
-  'leaseOwner',
 ] as const satisfies readonly (keyof TaskUpdates)[];
 
 export const hostileTextGroup: ConformanceGroup = {
@@ -87,19 +87,37 @@ export const hostileTextGroup: ConformanceGroup = {
       }
     });
 
+    test('is refused as the owner of a lease by every operation', async ({ storage }) => {
+      await storage.createTask(minimalTask('task'), heldBy('owner'));
+      const { leases } = storage;
+      for (const owner of [...UNSTORABLE, '', 'x'.repeat(256), '🦊'.repeat(256)]) {
+        const term = { owner, leaseMs: 1 };
+        const guard = whileHeldBy(owner);
+        await assertInvalid('lease.owner', () =>
+          storage.createTask(minimalTask('new'), heldBy(owner)),
+        );
+        await assertInvalid('lease.owner', () => storage.updateTask('task', {}, guard));
+        await assertInvalid('lease.owner', () => storage.appendEvents('task', [event('a')], guard));
+        await assertInvalid('owner', () => leases.claimQueued({ ...term, limit: 1 }));
+        await assertInvalid('owner', () => leases.claimExpired({ ...term, limit: 1 }));
+        await assertInvalid('owner', () => leases.renew(term));
+      }
+      assertSame(await storedIds(storage), ['task']);
+    });
+
     test('comes back as it was, in every field that can hold it', async ({ storage }) => {
       for (const [index, text] of STORABLE.entries()) {
         const taskId = `task ${index}`;
-        const owner = text === '' ? null : text;
-        const created = { query: text, timestampDir: text, leaseOwner: owner };
-        await storage.createTask(minimalTask(taskId, created));
+        const name = text === '' ? 'empty' : text;
+        const created = { query: text, timestampDir: text, sealedRequest: text };
+        await storage.createTask(minimalTask(taskId, created), heldBy(name));
         const updates = { result: text, error: text, finalState: text.slice(0, 20) };
         await storage.updateTask(taskId, updates);
         const task = await existing(storage, taskId);
-        assertSame({ ...task, ...created, ...updates }, task);
-        await storage.appendEvents(taskId, [event(owner ?? 'empty', text)]);
+        assertSame({ ...task, ...created, ...updates, leaseOwner: name }, task);
+        await storage.appendEvents(taskId, [event(name, text)], whileHeldBy(name));
         const [stored] = await storage.listEvents(taskId);
-        assertSame([stored?.stage, stored?.message], [owner ?? 'empty', text]);
+        assertSame([stored?.stage, stored?.message], [name, text]);
       }
     });
 
@@ -121,16 +139,14 @@ export const hostileTextGroup: ConformanceGroup = {
 
     test('is kept to the documented lengths, in characters', async ({ storage }) => {
       await storage.createTask(minimalTask('task'));
-      const fits = { finalState: '🦊'.repeat(50), leaseOwner: '🦊'.repeat(255) };
-      await storage.updateTask('task', fits);
-      const task = await existing(storage, 'task');
-      assertSame({ ...task, ...fits }, task);
+      await storage.updateTask('task', { finalState: '🦊'.repeat(50) });
+      assert.equal((await existing(storage, 'task')).finalState, '🦊'.repeat(50));
       await assertInvalid('finalState', () =>
         storage.updateTask('task', { finalState: 'x'.repeat(51) }),
       );
-      for (const leaseOwner of ['', 'x'.repeat(256)]) {
-        await assertInvalid('leaseOwner', () => storage.updateTask('task', { leaseOwner }));
-      }
+      const longest = '🦊'.repeat(255);
+      await storage.createTask(minimalTask('held'), heldBy(longest));
+      assert.equal((await existing(storage, 'held')).leaseOwner, longest);
       for (const stage of ['', 'x'.repeat(256)]) {
         await assertInvalid('events[0].stage', () => storage.appendEvents('task', [event(stage)]));
       }

@@ -3,6 +3,14 @@ import type { TaskStorage } from '../../task/task-storage.js';
 import { assertRejects, assertSame, tally, times } from '../assertions.js';
 import type { ConformanceGroup, ConformanceTest } from '../conformance-group.js';
 import { createAs, event, existing, fullTask, idsOf, minimalTask } from '../samples.js';
+import {
+  assertLeaseLost,
+  claimedIds,
+  createBrieflyHeld,
+  termOf,
+  waitForLeasesToEnd,
+  whileHeldBy,
+} from '../lease-samples.js';
 import { createHeldWork } from './exclusive.js';
 
 /** Runs the test with a second storage on the same data. */
@@ -50,7 +58,7 @@ export const secondProcessGroup: ConformanceGroup = {
       withSecond(async (first, second) => {
         await first.createTask(minimalTask('task'), { events: [event('a')] });
         assertSame(await existing(second, 'task'), await existing(first, 'task'));
-        await second.updateTask('task', { status: 'running', leaseOwner: 'second' });
+        await second.updateTask('task', { status: 'running', query: 'second' });
         assertSame(await existing(first, 'task'), await existing(second, 'task'));
         assert.equal(await first.appendEvents('task', [event('b')]), 2);
         assert.equal((await second.listEvents('task')).length, 2);
@@ -141,6 +149,44 @@ export const secondProcessGroup: ConformanceGroup = {
         letGo();
         await running;
         assertSame(await second.runExclusively('name', async () => 2), { ran: true, value: 2 });
+      }),
+    );
+
+    test(
+      'together they hold no more tasks than the limit, and each task once',
+      withSecond(async (first, second) => {
+        for (let index = 0; index < 20; index += 1) {
+          const tenantId = `tenant ${index % 2}`;
+          await first.createTask(minimalTask(`${index}`, { tenantId }), { queue: true });
+        }
+        const limits = { maxHeldTasks: 7, maxHeldTasksPerTenant: 4 };
+        const claimers = times(12, (index) =>
+          (index % 2 === 0 ? first : second).leases.claimQueued({
+            ...termOf(`owner ${index}`),
+            ...limits,
+            limit: 2,
+          }),
+        );
+        const claimed = (await Promise.all(claimers.map((claim) => claim()))).flat();
+        assert.equal(new Set(claimedIds(claimed)).size, claimed.length);
+        assert.equal(claimed.length, 7);
+        const ofFirst = claimed.filter(({ task }) => task.tenantId === 'tenant 0').length;
+        assert.ok(ofFirst === 3 || ofFirst === 4, `One tenant has ${ofFirst} of 7 tasks`);
+      }),
+    );
+
+    test(
+      'one takes over what the other lost, and fences it off',
+      withSecond(async (first, second) => {
+        await createBrieflyHeld(first, 'task', 'first', { status: 'running' });
+        await waitForLeasesToEnd(second);
+        const claimed = await second.leases.claimExpired({ ...termOf('second'), limit: 1 });
+        assertSame(claimedIds(claimed), ['task']);
+        const late = whileHeldBy('first');
+        await assertLeaseLost('second', () => first.appendEvents('task', [event('late')], late));
+        await assertLeaseLost('second', () => first.updateTask('task', { result: 'late' }, late));
+        const held = whileHeldBy('second', 2);
+        assert.equal(await second.updateTask('task', { status: 'finished' }, held), true);
       }),
     );
 

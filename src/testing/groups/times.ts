@@ -53,7 +53,7 @@ export const timesGroup: ConformanceGroup = {
         await createAs(storage, status, status);
         await passDays(1);
         const before = await existing(storage, status);
-        await storage.updateTask(status, { result: 'late', leaseOwner: null });
+        await storage.updateTask(status, { result: 'late', error: null });
         const after = await existing(storage, status);
         assertSame(timesOf(after), timesOf(before));
         assert.equal(daysBetween(before.updatedAt, after.updatedAt), 1);

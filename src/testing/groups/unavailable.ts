@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import type { TaskOperations, TaskStorage } from '../../task/task-storage.js';
 import { assertSame, rejectionOf } from '../assertions.js';
 import type { ConformanceGroup } from '../conformance-group.js';
+import { termOf } from '../lease-samples.js';
 import { event, existing, fullTask, minimalTask } from '../samples.js';
 
 type NamedOperations = readonly (readonly [string, () => Promise<unknown>])[];
@@ -14,6 +15,7 @@ function operationsOn(tasks: TaskOperations, scope: string): NamedOperations {
       `${scope}createTask under a limit`,
       () => tasks.createTask(minimalTask('new'), { maxActiveTasks: 9 }),
     ],
+    [`${scope}createTask in a queue`, () => tasks.createTask(minimalTask('new'), { queue: true })],
     [`${scope}getTask`, () => tasks.getTask('task')],
     [`${scope}getTask of a missing task`, () => tasks.getTask('missing')],
     [`${scope}updateTask`, () => tasks.updateTask('task', { query: 'changed' })],
@@ -34,6 +36,9 @@ function everyOperation(storage: TaskStorage, scoped: TaskOperations): NamedOper
     ...operationsOn(storage, ''),
     ...operationsOn(scoped, 'scoped '),
     ['ping', () => storage.ping()],
+    ['claimQueued', () => storage.leases.claimQueued({ ...termOf('owner'), limit: 1 })],
+    ['claimExpired', () => storage.leases.claimExpired({ ...termOf('owner'), limit: 1 })],
+    ['renew', () => storage.leases.renew(termOf('owner'))],
     ['getSetting', () => storage.settings.getSetting('name')],
     ['putSetting', () => storage.settings.putSetting('name', {}, 0)],
     ['runExclusively', () => storage.runExclusively('name', async () => true)],

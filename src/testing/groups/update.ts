@@ -17,7 +17,6 @@ const CHANGES = {
   conversationHistory: { executor: ['done'] },
   result: 'The shop is closed',
   error: 'The door was stuck',
-  leaseOwner: 'process-2',
 } satisfies TaskUpdates;
 
 const NULLS = {
@@ -29,7 +28,6 @@ const NULLS = {
   conversationHistory: null,
   result: null,
   error: null,
-  leaseOwner: null,
 } satisfies TaskUpdates;
 
 /** The fields of a task without those that every update changes. */

@@ -5,18 +5,23 @@ import { TASK_PAYLOAD_FIELDS, TASK_STATUSES, type TaskSummary } from '../../task
 import { assertSame } from '../assertions.js';
 import type { ConformanceTest } from '../conformance-group.js';
 import { listByPages } from '../samples.js';
+import { ComparedLeases } from './compared-leases.js';
 import { Observation, type TimeEffect } from './observation.js';
-import { CALLERS, TASK_IDS, type Caller, type Operation } from './operations.js';
+import { CALLERS, TASK_IDS, type Caller, type Operation } from './operation.js';
 import { Refusal, TaskModel } from './task-model.js';
 
-const NO_EFFECT: TimeEffect = { updated: null, allMoved: false };
+const NO_EFFECT: TimeEffect = { updated: [], leased: [], allMoved: false };
 
 /** A storage and its model, taken through the same operations. */
 export class ComparedStorage {
   readonly #model = new TaskModel();
   readonly #seen = new Observation();
 
-  constructor(private readonly test: Pick<ConformanceTest, 'storage' | 'passDays'>) {}
+  readonly #leases: ComparedLeases;
+
+  constructor(private readonly test: Pick<ConformanceTest, 'storage' | 'passDays'>) {
+    this.#leases = new ComparedLeases(test.storage, this.#model, this.#seen);
+  }
 
   async apply(operation: Operation): Promise<void> {
     const effect = await this.#compare(operation, this.#operationsOf(operation.caller));
@@ -56,27 +61,42 @@ export class ComparedStorage {
     let effect = NO_EFFECT;
     switch (operation.kind) {
       case 'create': {
-        const { task, events, maxActiveTasks } = operation;
-        const expected = this.#model.create(caller, task, events, { maxActiveTasks });
-        await assertAnswer(() => storage.createTask(task, { events, maxActiveTasks }), expected);
+        const { task, options } = operation;
+        const expected = this.#model.create(caller, task, options);
+        await assertAnswer(() => storage.createTask(task, options), expected);
         break;
       }
       case 'update': {
         const { taskId, updates, events, versionOffset } = operation;
+        const lease = this.#leases.model.guardOf(taskId, operation.guard);
         const version = this.#model.tasks.get(taskId)?.fields.version ?? 1;
         const expectedVersion = versionOffset === undefined ? undefined : version + versionOffset;
-        const expected = this.#model.update(caller, taskId, updates, events, expectedVersion);
+        const guards = { expectedVersion, lease };
+        const expected = this.#model.update(caller, taskId, updates, events, guards);
         await assertAnswer(
-          () => storage.updateTask(taskId, updates, { events, expectedVersion }),
+          () => storage.updateTask(taskId, updates, { events, ...guards }),
           expected,
         );
-        effect = { updated: expected === true ? taskId : null, allMoved: false };
+        effect = { ...NO_EFFECT, updated: expected === true ? [taskId] : [] };
         break;
       }
       case 'append': {
         const { taskId, events } = operation;
-        const expected = this.#model.append(caller, taskId, events);
-        await assertAnswer(() => storage.appendEvents(taskId, events), expected);
+        const lease = this.#leases.model.guardOf(taskId, operation.guard);
+        const expected = this.#model.append(caller, taskId, events, lease);
+        await assertAnswer(() => storage.appendEvents(taskId, events, { lease }), expected);
+        break;
+      }
+      case 'claimQueued': {
+        effect = await this.#leases.claimQueued(operation.options);
+        break;
+      }
+      case 'claimExpired': {
+        effect = await this.#leases.claimExpired(operation.options);
+        break;
+      }
+      case 'renew': {
+        effect = await this.#leases.renew(operation.options);
         break;
       }
       case 'delete': {
@@ -128,7 +148,7 @@ export class ComparedStorage {
       case 'passDays': {
         await this.test.passDays(operation.days);
         this.#model.passDays(operation.days);
-        effect = { updated: null, allMoved: true };
+        effect = { ...NO_EFFECT, allMoved: true };
         break;
       }
     }

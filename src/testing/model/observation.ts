@@ -5,15 +5,18 @@ import type { ModelFields, TaskModel } from './task-model.js';
 
 /** What an operation may have changed about the times of the tasks. */
 export interface TimeEffect {
-  /** The task that the operation updated. */
-  readonly updated: string | null;
+  /** The tasks that the operation updated or claimed. */
+  readonly updated: readonly string[];
+  /** The tasks whose lease it began or prolonged. */
+  readonly leased: readonly string[];
   /** Whether every time may have moved. */
   readonly allMoved: boolean;
 }
 
 function withoutTimes(task: Task): ModelFields {
-  const { createdAt: _1, updatedAt: _2, startedAt: _3, finishedAt: _4, ...fields } = task;
-  return fields;
+  const { createdAt: _1, updatedAt: _2, startedAt: _3, finishedAt: _4, ...others } = task;
+  const { queuedAt, leaseExpiresAt, ...fields } = others;
+  return { ...fields, isQueued: queuedAt !== null, hasLease: leaseExpiresAt !== null };
 }
 
 /**
@@ -72,14 +75,17 @@ export class Observation {
     if (effect.allMoved) {
       return;
     }
-    const { createdAt, updatedAt, startedAt, finishedAt } = task;
+    const { createdAt, updatedAt, startedAt, finishedAt, queuedAt, leaseExpiresAt } = task;
+    const keepsLease = leaseExpiresAt !== null && !effect.leased.includes(task.taskId);
     assertSame(
-      { createdAt, startedAt, finishedAt, updatedAt },
+      { createdAt, startedAt, finishedAt, updatedAt, queuedAt, leaseExpiresAt },
       {
         createdAt: before.createdAt,
+        queuedAt: before.queuedAt,
+        leaseExpiresAt: keepsLease ? before.leaseExpiresAt : leaseExpiresAt,
         startedAt: before.startedAt ?? startedAt,
         finishedAt: before.finishedAt ?? finishedAt,
-        updatedAt: effect.updated === task.taskId ? updatedAt : before.updatedAt,
+        updatedAt: effect.updated.includes(task.taskId) ? updatedAt : before.updatedAt,
       },
     );
   }

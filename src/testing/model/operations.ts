@@ -2,48 +2,9 @@ import fc from 'fast-check';
 import type { JsonObject } from '../../task/json.js';
 import type { NewTaskEvent } from '../../task/task-event.js';
 import { TERMINAL_STATUSES } from '../../task/task-lifecycle.js';
-import type { CleanupOptions, ListTasksOptions } from '../../task/task-storage.js';
 import { TASK_STATUSES, type NewTask, type TaskUpdates } from '../../task/task.js';
-
-/** Who calls: a tenant, or `null` for a caller who sees all of them. */
-export type Caller = string | null;
-
-/** One call, as plain data, so that a failing sequence can be read. */
-export type Operation = { readonly caller: Caller } & (
-  | {
-      readonly kind: 'create';
-      readonly task: NewTask;
-      readonly events: NewTaskEvent[];
-      readonly maxActiveTasks: number | undefined;
-    }
-  | {
-      readonly kind: 'update';
-      readonly taskId: string;
-      readonly updates: TaskUpdates;
-      readonly events: NewTaskEvent[];
-      /** How far from the stored version the expected one is; `undefined` expects none. */
-      readonly versionOffset: number | undefined;
-    }
-  | { readonly kind: 'append'; readonly taskId: string; readonly events: NewTaskEvent[] }
-  | { readonly kind: 'delete' | 'get'; readonly taskId: string }
-  | { readonly kind: 'list'; readonly options: ListTasksOptions }
-  | { readonly kind: 'pages'; readonly options: ListTasksOptions; readonly pageSize: number }
-  | {
-      readonly kind: 'listEvents';
-      readonly taskId: string;
-      readonly afterSequence: number;
-      readonly limit: number;
-    }
-  | { readonly kind: 'count' }
-  | { readonly kind: 'cleanup'; readonly days: number; readonly options: CleanupOptions }
-  | { readonly kind: 'passDays'; readonly days: number }
-);
-
-/** Few ids, so that operations meet. Their order by code point differs from that by UTF-16 unit. */
-export const TASK_IDS = ['a', 'B', '\u{1F98A}', '\uFB00', '__proto__'] as const;
-
-/** Everybody who calls. */
-export const CALLERS: readonly Caller[] = [null, 'default', 'one'];
+import { admission, fewTasks, guard, leaseOperations } from './lease-operations.js';
+import { CALLERS, TASK_IDS, type Caller, type Operation } from './operation.js';
 
 const caller = fc.constantFrom<Caller>(null, null, ...CALLERS);
 const taskId = fc.constantFrom(...TASK_IDS);
@@ -75,7 +36,8 @@ const task: fc.Arbitrary<NewTask> = fc
         timestampDir: fc.option(word),
         requestData: json,
         sandboxInfo: json,
-        leaseOwner: fc.option(fc.constant('process-1')),
+        sealedRequest: fc.option(word),
+        maxAttempts: fc.constantFrom(1, 2, 3),
       },
       { requiredKeys: [] },
     ),
@@ -93,10 +55,16 @@ const updates: fc.Arbitrary<TaskUpdates> = fc.record(
     conversationHistory: json,
     result: fc.option(word),
     error: fc.option(word),
-    leaseOwner: fc.option(fc.constant('process-2')),
   },
   { requiredKeys: [] },
 );
+
+const createOptions = fc
+  .tuple(
+    fc.record({ events, maxActiveTasks: fewTasks, maxActiveTasksPerTenant: fewTasks }),
+    admission,
+  )
+  .map(([limits, admitted]) => ({ ...limits, ...admitted }));
 
 const listOptions = {
   status: fc.constantFrom(undefined, undefined, ...TASK_STATUSES),
@@ -112,8 +80,7 @@ const weighted = (agesToo: boolean): fc.Arbitrary<Operation> =>
         kind: fc.constant('create' as const),
         caller,
         task,
-        events,
-        maxActiveTasks: fc.option(fc.nat(TASK_IDS.length), { nil: undefined, freq: 2 }),
+        options: createOptions,
       }),
     },
     {
@@ -125,6 +92,7 @@ const weighted = (agesToo: boolean): fc.Arbitrary<Operation> =>
         updates,
         events,
         versionOffset: fc.constantFrom(undefined, undefined, undefined, 0, 0, 1, -1),
+        guard,
       }),
     },
     {
@@ -134,8 +102,10 @@ const weighted = (agesToo: boolean): fc.Arbitrary<Operation> =>
         caller,
         taskId,
         events: someEvents,
+        guard,
       }),
     },
+    ...leaseOperations(agesToo),
     {
       weight: 3,
       arbitrary: fc.record({

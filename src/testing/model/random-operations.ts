@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import type { ConformanceGroup } from '../conformance-group.js';
 import { ComparedStorage } from './compared-storage.js';
-import { operationSequences, TASK_IDS } from './operations.js';
+import { TASK_IDS } from './operation.js';
+import { operationSequences } from './operations.js';
 
 const DEFAULT_SEQUENCES = 30;
 

@@ -1,11 +1,18 @@
 import type { NewTaskEvent } from '../../task/task-event.js';
+import type { HeldLease } from '../../task/task-lease.js';
 import { isTerminal } from '../../task/task-lifecycle.js';
 import type { CleanupOptions, CreateTaskOptions } from '../../task/task-storage.js';
 import type { NewTask, Task, TaskStatus, TaskUpdates } from '../../task/task.js';
-import type { Caller } from './operations.js';
+import type { Caller } from './operation.js';
+
+type TimeField =
+  'createdAt' | 'updatedAt' | 'startedAt' | 'finishedAt' | 'leaseExpiresAt' | 'queuedAt';
 
 /** The contract's times are the storage's own, so that a model can only say which are set. */
-export type ModelFields = Omit<Task, 'createdAt' | 'updatedAt' | 'startedAt' | 'finishedAt'>;
+export type ModelFields = Omit<Task, TimeField> & {
+  readonly hasLease: boolean;
+  readonly isQueued: boolean;
+};
 
 /** A task as the model knows it. */
 export interface ModelTask {
@@ -13,6 +20,9 @@ export interface ModelTask {
   hasStarted: boolean;
   /** `null` while it is active. */
   daysSinceEnd: number | null;
+  daysSinceUpdate: number;
+  /** Since the lease began or was prolonged. Every lease lasts a day. */
+  daysSinceRenewal: number;
   events: ModelEvent[];
 }
 
@@ -21,7 +31,13 @@ export type ModelEvent = NewTaskEvent & { sequence: number; status: TaskStatus |
 
 /** A refusal, by the code of its error. */
 export class Refusal {
-  constructor(readonly code: 'CONFLICT' | 'ILLEGAL_TRANSITION' | 'LIMIT_REACHED') {}
+  constructor(readonly code: 'INVALID' | 'CONFLICT' | 'ILLEGAL_TRANSITION' | 'LIMIT_REACHED') {}
+}
+
+/** What must hold for an update. */
+export interface ModelGuards {
+  readonly expectedVersion?: number | undefined;
+  readonly lease?: HeldLease | undefined;
 }
 
 const FOLLOWERS: Readonly<Record<TaskStatus, readonly TaskStatus[]>> = {
@@ -51,20 +67,28 @@ export class TaskModel {
   create(
     caller: Caller,
     task: NewTask,
-    events: NewTaskEvent[],
-    { maxActiveTasks = Infinity }: CreateTaskOptions,
+    options: CreateTaskOptions & { readonly events: NewTaskEvent[] },
   ): boolean | Refusal {
+    const { maxActiveTasks = Infinity, maxActiveTasksPerTenant = Infinity } = options;
+    const { lease, queue = false, events } = options;
+    const status = task.status ?? 'pending';
+    const tenantId = caller ?? 'default';
+    if (queue && status !== 'pending') {
+      return new Refusal('INVALID');
+    }
     if (this.tasks.has(task.taskId)) {
       return false;
     }
-    if (this.countActive(null) >= maxActiveTasks) {
+    if (
+      this.countActive(null) >= maxActiveTasks ||
+      this.countActive(tenantId) >= maxActiveTasksPerTenant
+    ) {
       return new Refusal('LIMIT_REACHED');
     }
-    const status = task.status ?? 'pending';
     const created: ModelTask = {
       fields: {
         taskId: task.taskId,
-        tenantId: caller ?? 'default',
+        tenantId,
         status,
         query: task.query,
         maxSteps: task.maxSteps,
@@ -74,14 +98,21 @@ export class TaskModel {
         sandboxInfo: task.sandboxInfo ?? null,
         requestData: task.requestData ?? null,
         conversationHistory: null,
+        sealedRequest: task.sealedRequest ?? null,
         result: null,
         error: null,
-        leaseOwner: task.leaseOwner ?? null,
+        leaseOwner: lease?.owner ?? null,
+        hasLease: lease !== undefined,
+        attempt: lease === undefined ? 0 : 1,
+        maxAttempts: task.maxAttempts ?? 1,
+        isQueued: queue,
         version: 1,
         lastEventSequence: 0,
       },
       hasStarted: status === 'running',
       daysSinceEnd: null,
+      daysSinceUpdate: 0,
+      daysSinceRenewal: 0,
       events: [],
     };
     addEvents(created, events, status);
@@ -94,7 +125,7 @@ export class TaskModel {
     taskId: string,
     updates: TaskUpdates,
     events: NewTaskEvent[],
-    expectedVersion: number | undefined,
+    { expectedVersion, lease }: ModelGuards,
   ): boolean | Refusal {
     const task = this.find(caller, taskId);
     if (task === undefined) {
@@ -111,24 +142,36 @@ export class TaskModel {
     if (!isLegal) {
       return new Refusal('ILLEGAL_TRANSITION');
     }
+    if (!isHeld(task, lease)) {
+      return new Refusal('CONFLICT');
+    }
     addEvents(task, events, status ?? null);
     const given = Object.entries(updates).filter(([, value]) => value !== undefined);
     Object.assign(task.fields, Object.fromEntries(given), { version: task.fields.version + 1 });
+    task.daysSinceUpdate = 0;
     task.hasStarted ||= status === 'running';
     if (status !== undefined && isTerminal(status)) {
       task.daysSinceEnd = 0;
-      Object.assign(task.fields, { leaseOwner: null });
+      Object.assign(task.fields, { leaseOwner: null, hasLease: false, sealedRequest: null });
     }
     return true;
   }
 
-  append(caller: Caller, taskId: string, events: NewTaskEvent[]): number | null | Refusal {
+  append(
+    caller: Caller,
+    taskId: string,
+    events: NewTaskEvent[],
+    lease: HeldLease | undefined,
+  ): number | null | Refusal {
     const task = this.find(caller, taskId);
     if (task === undefined) {
       return null;
     }
     if (task.daysSinceEnd !== null) {
       return new Refusal('ILLEGAL_TRANSITION');
+    }
+    if (!isHeld(task, lease)) {
+      return new Refusal('CONFLICT');
     }
     addEvents(task, events, null);
     return task.events.length;
@@ -159,8 +202,16 @@ export class TaskModel {
   passDays(days: number): void {
     for (const task of this.tasks.values()) {
       task.daysSinceEnd = task.daysSinceEnd === null ? null : task.daysSinceEnd + days;
+      task.daysSinceUpdate += days;
+      task.daysSinceRenewal += days;
     }
   }
+}
+
+function isHeld({ fields }: ModelTask, lease: HeldLease | undefined): boolean {
+  return (
+    lease === undefined || (fields.leaseOwner === lease.owner && fields.attempt === lease.attempt)
+  );
 }
 
 function addEvents(task: ModelTask, events: NewTaskEvent[], status: TaskStatus | null): void {

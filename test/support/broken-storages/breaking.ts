@@ -4,6 +4,7 @@ import type {
   TaskPage,
   TaskStorage,
 } from '../../../src/task/task-storage.js';
+import type { TaskLeases } from '../../../src/task/task-lease.js';
 import type { Task } from '../../../src/task/task.js';
 
 /** A mistake that a backend's author could make, and the test of the kit that must notice it. */
@@ -39,12 +40,28 @@ export function inTasks(
     });
 }
 
+/** Breaks the leases of the storage. */
+export function inLeases(
+  breakLeases: (leases: TaskLeases, storage: TaskStorage) => Partial<TaskLeases>,
+): (storage: TaskStorage) => TaskStorage {
+  return (storage) => {
+    const { leases } = storage;
+    return replace(storage, { leases: replace(leases, breakLeases(leases, storage)) });
+  };
+}
+
 /** Lists tasks with all their fields. */
 export async function list(
   tasks: TaskOperations,
   options?: ListTasksOptions,
 ): Promise<TaskPage<Task>> {
   return tasks.listTasks({ ...options, view: 'full' });
+}
+
+/** @returns who holds any task */
+export async function ownersOf(tasks: TaskOperations): Promise<string[]> {
+  const { tasks: all } = await list(tasks);
+  return [...new Set(all.flatMap(({ leaseOwner }) => leaseOwner ?? []))];
 }
 
 /** Answers `instead` where the error is one of the kind. */

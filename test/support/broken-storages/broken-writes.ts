@@ -106,17 +106,6 @@ export const brokenWrites: readonly BrokenStorage[] = [
     })),
   },
   {
-    mistake: 'keeps the lease of an ended task',
-    caughtBy: 'sets finishedAt and clears the lease when a task becomes error',
-    breakStorage: inTasks((tasks) => ({
-      updateTask: async (taskId, updates, options) => {
-        const { leaseOwner } = updates;
-        const updated = await tasks.updateTask(taskId, updates, options);
-        return updated && leaseOwner ? tasks.updateTask(taskId, { leaseOwner }) : updated;
-      },
-    })),
-  },
-  {
     mistake: 'looks at the version and then writes',
     caughtBy: 'lets one of many simultaneous writers of a version win',
     breakStorage: inTasks((tasks) => ({

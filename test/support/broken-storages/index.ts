@@ -1,6 +1,10 @@
 import type { BrokenStorage } from './breaking.js';
+import { brokenChanges } from './broken-changes.js';
 import { brokenEventsAndLimits } from './broken-events-and-limits.js';
+import { brokenExpiredLeases } from './broken-expired-leases.js';
+import { brokenLeases } from './broken-leases.js';
 import { brokenLists } from './broken-lists.js';
+import { brokenQueues } from './broken-queues.js';
 import { brokenServices } from './broken-services.js';
 import { brokenValues } from './broken-values.js';
 import { brokenWrites } from './broken-writes.js';
@@ -11,5 +15,9 @@ export const brokenStorages: readonly BrokenStorage[] = [
   ...brokenLists,
   ...brokenEventsAndLimits,
   ...brokenValues,
+  ...brokenLeases,
+  ...brokenExpiredLeases,
+  ...brokenQueues,
+  ...brokenChanges,
   ...brokenServices,
 ];

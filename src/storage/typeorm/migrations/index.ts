@@ -1,4 +1,6 @@
 import type { SchemaNames } from '../schema-names.js';
+import { createLeaseColumns } from './create-lease-columns.js';
+import { createLeaseIndexes } from './create-lease-indexes.js';
 import { createOriginalTable } from './create-original-table.js';
 import { createStorageColumns } from './create-storage-columns.js';
 import { createStorageIndexes } from './create-storage-indexes.js';
@@ -15,5 +17,7 @@ export function createMigrations(names: SchemaNames, adoptedTimeZone: string): M
     createOriginalTable(names, adoptedTimeZone),
     createStorageColumns(names),
     createStorageIndexes(names),
+    createLeaseColumns(names),
+    createLeaseIndexes(names),
   ];
 }

@@ -1,0 +1,96 @@
+import { randomBytes } from 'node:crypto';
+import type { TaskChange, TaskChanges } from '../../task/task-change.js';
+import { ChangeListener } from './change-listener.js';
+import { ChangeNotifier } from './change-notifier.js';
+import { MISSED, packPayloads, readPayload } from './change-payload.js';
+import type { PostgresConnection } from './postgres-connection.js';
+import type { ChangeAnnouncer } from './postgres-context.js';
+import type { SqlStatement } from './sql-parameters.js';
+
+/** Hints about changes: those of this storage directly, those of others as notifications. */
+export class PostgresChanges implements TaskChanges, ChangeAnnouncer {
+  /** Tells our own notifications from those of others. */
+  readonly #sender = randomBytes(6).toString('base64url');
+  readonly #notifier: ChangeNotifier;
+  readonly #listener: ChangeListener;
+  readonly #listening = new Set<{ readonly listener: (change: TaskChange) => void }>();
+  #announced: TaskChange[] = [];
+
+  constructor(
+    connection: PostgresConnection,
+    private readonly channel: string,
+    onWarning: (message: string) => void,
+  ) {
+    this.#notifier = new ChangeNotifier(this.#sender, async (payloads) =>
+      connection.send(this.#notification(payloads)),
+    );
+    const hello = this.#notification(packPayloads(this.#sender, []));
+    this.#listener = new ChangeListener(connection, channel, hello, {
+      onPayload: (payload) => this.#receive(payload),
+      onLive: () => this.#emit(MISSED),
+      onWarning,
+    });
+  }
+
+  get isLive(): boolean {
+    return this.#listener.isLive;
+  }
+
+  listen(listener: (change: TaskChange) => void): () => void {
+    const entry = { listener };
+    this.#listening.add(entry);
+    return () => {
+      this.#listening.delete(entry);
+    };
+  }
+
+  announce(change: TaskChange): void {
+    this.#notifier.add(change);
+    if (this.#announced.push(change) === 1) {
+      // Whoever made the change goes on first.
+      setImmediate(() => this.#emitAnnounced());
+    }
+  }
+
+  /** Begins to hear of the changes of others, in its own time. */
+  start(): void {
+    void this.#listener.run();
+  }
+
+  /** Lets go of the session, and sends what is still to be sent. */
+  async close(): Promise<void> {
+    this.#listener.stop();
+    await this.#notifier.finish();
+    this.#listening.clear();
+  }
+
+  #notification(payloads: readonly string[]): SqlStatement {
+    return {
+      text: 'SELECT pg_notify($1, payload) FROM unnest($2::text[]) AS payload',
+      values: [this.channel, payloads],
+    };
+  }
+
+  #receive(payload: string): void {
+    const { sender, changes } = readPayload(payload);
+    if (sender !== this.#sender) {
+      changes.forEach((change) => this.#emit(change));
+    }
+  }
+
+  #emitAnnounced(): void {
+    const announced = this.#announced;
+    this.#announced = [];
+    announced.forEach((change) => this.#emit(change));
+  }
+
+  #emit(change: TaskChange): void {
+    for (const entry of this.#listening) {
+      try {
+        entry.listener(change);
+      } catch {
+        // A hint that is lost costs time only, and the others are to hear of it.
+      }
+    }
+  }
+}

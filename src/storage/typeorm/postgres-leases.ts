@@ -1,0 +1,61 @@
+import { parseClaimExpired, parseClaimQueued, parseRenewal } from '../../task/lease-input.js';
+import type {
+  ClaimedTask,
+  ClaimExpiredOptions,
+  ClaimQueuedOptions,
+  RenewLeasesOptions,
+  TaskLeases,
+} from '../../task/task-lease.js';
+import { lockAdmission } from './admission.js';
+import {
+  claimExpiredTasks,
+  claimQueuedTasks,
+  findQueued,
+  renewLeases,
+} from './lease-statements.js';
+import type { SqlRow } from './postgres-connection.js';
+import type { PostgresContext } from './postgres-context.js';
+import { nullable, readNumber, readTask, readText } from './task-rows.js';
+
+/** The leases on the tasks of all tenants. */
+export class PostgresLeases implements TaskLeases {
+  constructor(private readonly context: PostgresContext) {}
+
+  async claimQueued(options: ClaimQueuedOptions): Promise<readonly ClaimedTask[]> {
+    const parsed = parseClaimQueued(options);
+    const { connection, names } = this.context;
+    // Most of the time nothing waits, and asking must not make others wait for the lock.
+    const [found] = await connection.send(findQueued(names));
+    if (found?.['waiting'] !== true) {
+      return [];
+    }
+    const rows = await connection.transaction(async (send) => {
+      await send(lockAdmission(names));
+      return send(claimQueuedTasks(names, parsed));
+    });
+    return this.#claimed(rows);
+  }
+
+  async claimExpired(options: ClaimExpiredOptions): Promise<readonly ClaimedTask[]> {
+    const { connection, names } = this.context;
+    return this.#claimed(
+      await connection.send(claimExpiredTasks(names, parseClaimExpired(options))),
+    );
+  }
+
+  async renew(options: RenewLeasesOptions): Promise<ReadonlyMap<string, number>> {
+    const { connection, names } = this.context;
+    const rows = await connection.send(renewLeases(names, parseRenewal(options)));
+    return new Map(rows.map((row) => [readText(row, 'task_id'), readNumber(row, 'attempt')]));
+  }
+
+  #claimed(rows: readonly SqlRow[]): readonly ClaimedTask[] {
+    for (const row of rows) {
+      this.context.changes.announce({ kind: 'written', taskId: readText(row, 'task_id') });
+    }
+    return rows.map((row) => ({
+      task: readTask(row),
+      lostOwner: nullable(row, 'lost_owner', readText),
+    }));
+  }
+}

@@ -1,0 +1,371 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import pg from 'pg';
+import { DataSource } from 'typeorm';
+import { createPostgresTaskStorage } from '../../src/storage/typeorm/index.js';
+import type { PostgresTaskStorageOptions } from '../../src/storage/typeorm/index.js';
+import {
+  claimExpiredTasks,
+  claimQueuedTasks,
+  findQueued,
+  renewLeases,
+} from '../../src/storage/typeorm/lease-statements.js';
+import { createMigrations } from '../../src/storage/typeorm/migrations/index.js';
+import { SchemaNames } from '../../src/storage/typeorm/schema-names.js';
+import type { SqlStatement } from '../../src/storage/typeorm/sql-parameters.js';
+import type { TaskStorage } from '../../src/task/task-storage.js';
+import { eventually } from '../support/eventually.js';
+import { insertOriginalRow } from '../support/original-service.js';
+import { createTestDatabase, type TestDatabase } from '../support/test-database.js';
+
+const HOUR_MS = 3_600_000;
+
+let database: TestDatabase;
+let opened: TaskStorage[];
+
+beforeEach(async () => {
+  database = await createTestDatabase();
+  opened = [];
+});
+
+afterEach(async () => {
+  await Promise.all(opened.map(async (storage) => storage.close()));
+  await database.drop();
+});
+
+async function open(options: PostgresTaskStorageOptions = {}): Promise<TaskStorage> {
+  const storage = await createPostgresTaskStorage({
+    connectionString: database.connectionString,
+    connectRetryMs: 0,
+    ...options,
+  });
+  opened.push(storage);
+  return storage;
+}
+
+function newTask(taskId: string, tenantId = 'default') {
+  return { taskId, tenantId, query: 'add 2 and 2', maxSteps: 5 };
+}
+
+async function queue(storage: TaskStorage, taskId: string, tenantId?: string): Promise<void> {
+  await storage.createTask(newTask(taskId, tenantId), { queue: true });
+}
+
+function minutesAgo(minutes: number): string {
+  return new Date(Date.now() - minutes * 60_000).toISOString();
+}
+
+/** Runs the work while another session of the database has a transaction open. */
+async function besideTransaction(sql: string, work: () => Promise<void>): Promise<void> {
+  const client = new pg.Client({ connectionString: database.connectionString });
+  await client.connect();
+  try {
+    await client.query('BEGIN');
+    await client.query(sql);
+    await work();
+    await client.query('ROLLBACK');
+  } finally {
+    await client.end();
+  }
+}
+
+const TAKE_ADMISSION_LOCK = `SELECT pg_advisory_xact_lock(
+  hashtextextended('nestjs-task-storage:public.agent_tasks:admit', 0))`;
+
+describe('claiming from the queue', () => {
+  it('holds the limits whatever races over two storages', async () => {
+    const storages = [await open(), await open()] as const;
+    for (let index = 0; index < 30; index += 1) {
+      await queue(storages[0], `a-${index}`, 'a');
+      await queue(storages[0], `b-${index}`, index < 15 ? 'b' : 'c');
+    }
+    const claimers = Array.from({ length: 24 }, async (_, index) =>
+      storages[index % 2 === 0 ? 0 : 1].leases.claimQueued({
+        owner: `owner-${index}`,
+        leaseMs: HOUR_MS,
+        limit: 3,
+        maxHeldTasks: 10,
+        maxHeldTasksPerTenant: 4,
+      }),
+    );
+    const claimed = (await Promise.all(claimers)).flat().map(({ task }) => task);
+    expect(new Set(claimed.map(({ taskId }) => taskId)).size).toBe(10);
+    expect(claimed).toHaveLength(10);
+    const ofTenants = ['a', 'b', 'c'].map(
+      (tenant) => claimed.filter(({ tenantId }) => tenantId === tenant).length,
+    );
+    expect(ofTenants).toEqual([4, 4, 2]);
+  });
+
+  it('takes no lock while nothing waits', async () => {
+    const storage = await open({ lockTimeoutMs: 50 });
+    const term = { owner: 'me', leaseMs: HOUR_MS, limit: 1 };
+    await besideTransaction(TAKE_ADMISSION_LOCK, async () => {
+      expect(await storage.leases.claimQueued(term)).toEqual([]);
+      await queue(storage, 'waiting');
+      await expect(storage.leases.claimQueued(term)).rejects.toMatchObject({
+        code: 'UNAVAILABLE',
+      });
+    });
+  });
+
+  it.each([undefined, 5])(
+    'passes over a task that somebody is changing (limit of the tenant: %s)',
+    async (maxHeldTasksPerTenant) => {
+      const storage = await open({ lockTimeoutMs: 50 });
+      await queue(storage, 'first');
+      await queue(storage, 'second');
+      await besideTransaction(
+        `SELECT * FROM agent_tasks WHERE task_id = 'first' FOR UPDATE`,
+        async () => {
+          const claimed = await storage.leases.claimQueued({
+            owner: 'me',
+            leaseMs: HOUR_MS,
+            limit: 1,
+            maxHeldTasksPerTenant,
+          });
+          expect(claimed.map(({ task }) => task.taskId)).toEqual(['second']);
+        },
+      );
+    },
+  );
+
+  it('claims nothing that was never queued, such as what the original service created', async () => {
+    const storage = await open();
+    await insertOriginalRow(database, {
+      taskId: 'theirs',
+      status: 'pending',
+      createdAt: minutesAgo(5),
+      updatedAt: minutesAgo(5),
+    });
+    await queue(storage, 'ours');
+    const claimed = await storage.leases.claimQueued({
+      owner: 'me',
+      leaseMs: HOUR_MS,
+      limit: 10,
+    });
+    expect(claimed.map(({ task }) => task.taskId)).toEqual(['ours']);
+  });
+
+  it('dates a claim no earlier than its task, however long it waited for its turn', async () => {
+    const storage = await open();
+    await queue(storage, 'first');
+    const term = { owner: 'me', leaseMs: HOUR_MS, limit: 10 };
+    let claiming: Promise<unknown> | undefined;
+    await besideTransaction(TAKE_ADMISSION_LOCK, async () => {
+      claiming = storage.leases.claimQueued(term);
+      await eventually(
+        async () => database.query(`SELECT 1 FROM pg_locks WHERE NOT granted`),
+        (waiting) => waiting.length === 1,
+      );
+      await queue(storage, 'later');
+    });
+    await claiming;
+    const later = await storage.getTask('later');
+    expect(later?.leaseOwner).toBe('me');
+    expect(later?.updatedAt.getTime()).toBeGreaterThanOrEqual(later?.createdAt.getTime() ?? NaN);
+  });
+});
+
+describe('claiming what has expired', () => {
+  const term = { owner: 'me', leaseMs: HOUR_MS, limit: 10 };
+
+  it('leaves a running task of the original service alone unless told when it is stale', async () => {
+    const storage = await open();
+    for (const [taskId, minutes] of [
+      ['stale', 61],
+      ['fresh', 59],
+    ] as const) {
+      await insertOriginalRow(database, {
+        taskId,
+        status: 'running',
+        createdAt: minutesAgo(600),
+        updatedAt: minutesAgo(minutes),
+      });
+    }
+    expect(await storage.leases.claimExpired(term)).toEqual([]);
+    const claimed = await storage.leases.claimExpired({ ...term, staleRunningMinutes: 60 });
+    expect(claimed).toMatchObject([
+      { lostOwner: null, task: { taskId: 'stale', leaseOwner: 'me', attempt: 1, version: 2 } },
+    ]);
+    expect(await storage.leases.claimExpired({ ...term, staleRunningMinutes: 60 })).toEqual([]);
+  });
+
+  it('takes expired and stale tasks by the time at which they were lost', async () => {
+    const storage = await open();
+    await storage.createTask(newTask('leased-early'), { lease: { owner: 'gone', leaseMs: 1 } });
+    await storage.createTask(newTask('leased-late'), { lease: { owner: 'gone', leaseMs: 1 } });
+    await database.query(
+      `UPDATE agent_tasks SET lease_expires_at =
+         NOW() - INTERVAL '1 minute' * CASE task_id WHEN 'leased-early' THEN 90 ELSE 30 END`,
+    );
+    await insertOriginalRow(database, {
+      taskId: 'stale',
+      status: 'running',
+      createdAt: minutesAgo(600),
+      updatedAt: minutesAgo(61),
+    });
+    const claimed = await storage.leases.claimExpired({
+      ...term,
+      limit: 2,
+      staleRunningMinutes: 60,
+    });
+    expect(claimed.map(({ task, lostOwner }) => [task.taskId, lostOwner])).toEqual([
+      ['leased-early', 'gone'],
+      ['stale', null],
+    ]);
+  });
+
+  it('gives each task to one of those who ask at once', async () => {
+    const storages = [await open(), await open()] as const;
+    for (let index = 0; index < 40; index += 1) {
+      await storages[0].createTask(newTask(`task-${index}`), {
+        lease: { owner: 'gone', leaseMs: 1 },
+      });
+    }
+    const claimed = await Promise.all(
+      Array.from({ length: 20 }, async (_, index) =>
+        storages[index % 2 === 0 ? 0 : 1].leases.claimExpired({
+          ...term,
+          owner: `owner-${index}`,
+        }),
+      ),
+    );
+    const ids = claimed.flat().map(({ task }) => task.taskId);
+    expect(ids).toHaveLength(40);
+    expect(new Set(ids).size).toBe(40);
+  });
+
+  it('passes over a task that somebody is changing', async () => {
+    const storage = await open({ lockTimeoutMs: 50 });
+    await storage.createTask(newTask('first'), { lease: { owner: 'gone', leaseMs: 1 } });
+    await storage.createTask(newTask('second'), { lease: { owner: 'gone', leaseMs: 1 } });
+    await besideTransaction(
+      `SELECT * FROM agent_tasks WHERE task_id = 'first' FOR UPDATE`,
+      async () => {
+        const claimed = await storage.leases.claimExpired({ ...term, limit: 1 });
+        expect(claimed.map(({ task }) => task.taskId)).toEqual(['second']);
+      },
+    );
+  });
+
+  it('leaves a task alone that the original service ended without clearing its owner', async () => {
+    const storage = await open();
+    await storage.createTask(newTask('theirs'), { lease: { owner: 'gone', leaseMs: 1 } });
+    await database.query(`UPDATE agent_tasks SET status = 'finished', updated_at = NOW()`);
+    expect(await storage.leases.claimExpired(term)).toEqual([]);
+    expect(await storage.leases.renew({ owner: 'gone', leaseMs: HOUR_MS })).toEqual(new Map());
+  });
+});
+
+it('renews without touching an index (heap-only updates)', async () => {
+  const storage = await open();
+  for (let index = 0; index < 200; index += 1) {
+    // Side by side with others, as they are in a table that has been used for a while.
+    await storage.createTask(
+      newTask(`task-${index}`),
+      index % 20 === 0 ? { lease: { owner: 'me', leaseMs: HOUR_MS } } : {},
+    );
+  }
+  for (let round = 0; round < 10; round += 1) {
+    const renewed = await storage.leases.renew({ owner: 'me', leaseMs: HOUR_MS });
+    expect(renewed.size).toBe(10);
+  }
+  // A session hands in what it counted when it ends.
+  await storage.close();
+  const counted = await eventually(
+    async () =>
+      database.query(
+        `SELECT n_tup_upd::int AS all, n_tup_hot_upd::int AS hot FROM pg_stat_user_tables
+         WHERE relname = 'agent_tasks'`,
+      ),
+    ([row]) => row?.['all'] === 100,
+  );
+  expect(counted).toEqual([{ all: 100, hot: 100 }]);
+});
+
+describe('a large table of ended tasks', () => {
+  async function planOf({ text, values }: SqlStatement): Promise<string> {
+    const rows = await database.query<{ 'QUERY PLAN': string }>(`EXPLAIN ${text}`, [...values]);
+    return rows.map((row) => row['QUERY PLAN']).join('\n');
+  }
+
+  it('is not read through to find queued, expired and own tasks', async () => {
+    const storage = await open();
+    await database.query(
+      `INSERT INTO agent_tasks (task_id, status, query, max_steps, finished_at, queued_at)
+       SELECT 'ended-' || n, 'finished', 'q', 1, NOW(), NOW() FROM generate_series(1, 20000) n`,
+    );
+    await database.query(
+      `INSERT INTO agent_tasks (task_id, status, query, max_steps, queued_at)
+       SELECT 'queued-' || n, 'pending', 'q', 1, NOW() FROM generate_series(1, 2000) n`,
+    );
+    for (let index = 0; index < 20; index += 1) {
+      await storage.createTask(
+        { ...newTask(`leased-${index}`), status: 'running' },
+        { lease: { owner: index < 10 ? 'me' : 'other', leaseMs: HOUR_MS } },
+      );
+    }
+    await database.query('VACUUM ANALYZE agent_tasks');
+    const names = new SchemaNames('public', 'agent_tasks');
+    const term = { owner: 'me', leaseMs: 1000, limit: 10 };
+    const queued = { ...term, maxHeldTasks: null, maxHeldTasksPerTenant: null };
+    const plans = {
+      waiting: await planOf(findQueued(names)),
+      queued: await planOf(claimQueuedTasks(names, queued)),
+      queuedWithLimits: await planOf(
+        claimQueuedTasks(names, { ...queued, maxHeldTasks: 50, maxHeldTasksPerTenant: 5 }),
+      ),
+      expired: await planOf(
+        claimExpiredTasks(names, { ...term, resumableAfterMs: 0, staleRunningMinutes: null }),
+      ),
+      stale: await planOf(
+        claimExpiredTasks(names, { ...term, resumableAfterMs: 0, staleRunningMinutes: 60 }),
+      ),
+      renewed: await planOf(renewLeases(names, { ...term, taskIds: null })),
+    };
+    for (const [name, plan] of Object.entries(plans)) {
+      expect([name, plan]).toEqual([name, expect.not.stringContaining('Seq Scan')]);
+    }
+    expect(plans.waiting).toContain('idx_agent_tasks_queue');
+    expect(plans.queued).toContain('idx_agent_tasks_queue');
+    expect(plans.queuedWithLimits).toContain('idx_agent_tasks_tenant_queue');
+    expect(plans.renewed).toContain('idx_agent_tasks_leased');
+  });
+});
+
+it('brings a database of an earlier version up to date, and its leases count as ended', async () => {
+  const earlier = await new DataSource({
+    type: 'postgres',
+    url: database.connectionString,
+    migrations: createMigrations(new SchemaNames('public', 'agent_tasks'), 'UTC').slice(0, 3),
+    migrationsTableName: 'agent_tasks_migrations',
+  }).initialize();
+  await earlier.runMigrations();
+  await earlier.destroy();
+  await database.query(
+    `INSERT INTO agent_tasks (task_id, status, query, max_steps, lease_owner)
+     VALUES ('held', 'running', 'q', 1, 'earlier'), ('free', 'pending', 'q', 1, NULL)`,
+  );
+  const storage = await open();
+  expect(await storage.getTask('held')).toMatchObject({
+    leaseOwner: 'earlier',
+    leaseExpiresAt: expect.any(Date),
+    attempt: 0,
+    maxAttempts: 1,
+    queuedAt: null,
+    sealedRequest: null,
+  });
+  expect(await storage.getTask('free')).toMatchObject({ leaseOwner: null, leaseExpiresAt: null });
+  // Written by an earlier version that still runs.
+  await database.query(
+    `INSERT INTO agent_tasks (task_id, status, query, max_steps, lease_owner)
+     VALUES ('held-later', 'running', 'q', 1, 'earlier')`,
+  );
+  const term = { owner: 'me', leaseMs: HOUR_MS, limit: 10 };
+  const claimed = await storage.leases.claimExpired(term);
+  expect(claimed.map(({ task, lostOwner }) => [task.taskId, lostOwner])).toEqual([
+    ['held', 'earlier'],
+    ['held-later', 'earlier'],
+  ]);
+  expect(await storage.leases.claimQueued(term)).toEqual([]);
+});
