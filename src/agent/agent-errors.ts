@@ -8,10 +8,21 @@ import { describeUnknown } from './task-messages.js';
  * - `TASK_NOT_ENDED`: the task must have ended first.
  * - `NO_RUNNER`: the service runs no tasks.
  * - `CONFIG_READ_ONLY`: the global configuration cannot be set by calls.
+ * - `REPLICA_FULL`: this replica runs as many tasks as it may; another may have room.
+ * - `IDEMPOTENCY_KEY_REUSED`: the idempotency key belongs to a task with another request.
+ * - `SECRETS_NOT_STORABLE`: the request would have to be stored with its secrets in clear.
  * - `STOPPING`: the service is being stopped; another replica may answer.
  */
 export type AgentErrorCode =
-  'INVALID' | 'TASK_NOT_FOUND' | 'TASK_NOT_ENDED' | 'NO_RUNNER' | 'CONFIG_READ_ONLY' | 'STOPPING';
+  | 'INVALID'
+  | 'TASK_NOT_FOUND'
+  | 'TASK_NOT_ENDED'
+  | 'NO_RUNNER'
+  | 'CONFIG_READ_ONLY'
+  | 'REPLICA_FULL'
+  | 'IDEMPOTENCY_KEY_REUSED'
+  | 'SECRETS_NOT_STORABLE'
+  | 'STOPPING';
 
 /** A call that the service refuses. The message is for its caller. */
 export class AgentError extends Error {

@@ -1,15 +1,14 @@
+import { hostname } from 'node:os';
 import { z } from 'zod';
 import { choice, flag, integer, readEnvironment, text } from '../config/environment.js';
 import { MAX_INTEGER } from '../task/value-parsers.js';
+import { KeyRing, parseEncryptionKeys } from './encryption/key-ring.js';
 
 /** The injection token of the storage that the agent's module uses. */
 export const AGENT_STORAGE = Symbol('AGENT_STORAGE');
 
 /** The injection token of the clock that the agent's module uses. */
 export const AGENT_CLOCK = Symbol('AGENT_CLOCK');
-
-/** The injection token of the name that marks the tasks of this process. */
-export const AGENT_LEASE_OWNER = Symbol('AGENT_LEASE_OWNER');
 
 /** The injection token of the {@link AgentSettings}. */
 export const AGENT_SETTINGS = Symbol('AGENT_SETTINGS');
@@ -34,14 +33,39 @@ const MAX_INSTANCE_ID_CHARACTERS = 200;
 export interface AgentModuleOptions {
   /** How many tasks may be active at once, over all replicas; at least 1. Default 5. */
   maxTasks?: number | undefined;
+  /** The same for the tasks of one tenant. Default: as many as `maxTasks`. */
+  maxTasksPerTenant?: number | undefined;
+  /** How many tasks this process may run at once. Default: as many as there are. */
+  maxTasksPerReplica?: number | undefined;
+  /**
+   * What becomes of a task above the limit: `reject` (the default) refuses it, `queue` lets it wait
+   * until a replica has room. All replicas must say the same.
+   */
+  whenFull?: 'reject' | 'queue' | undefined;
+  /**
+   * How long, in ms, a task stays with a replica that gives no sign of life; 1000 to 3600000. After
+   * two thirds of it a replica that cannot reach the storage stops its runners. Default 30000.
+   */
+  leaseMs?: number | undefined;
+  /** How often a task of a resumable runner is attempted, 1 to 1000. Default 3. */
+  maxAttempts?: number | undefined;
+  /**
+   * Ends tasks that are `running` without a lease, as the original service writes them, when they
+   * were not updated for so many minutes. Default: never.
+   */
+  staleRunningMinutes?: number | undefined;
+  /**
+   * The keys for secrets that must be stored, `id:key` pairs with 32 bytes of base64 each, separated
+   * by commas: the first encrypts, all decrypt. Default: no secret is stored.
+   */
+  encryptionKeys?: string | undefined;
   /** Whether calls may set the global configuration. Default `false`. */
   allowSetGlobalConfig?: boolean | undefined;
   /** What `GetAgentInfo` answers as the log level; it changes no logging. Default `INFO`. */
   logLevel?: string | undefined;
   /**
-   * Who this process is among those on the same storage: the same each time that it is started, and
-   * different from all others that run, which is checked. At its start it ends the tasks that it
-   * left behind when it was killed. At most 200 characters. Default: nobody, who ends none.
+   * The name of this replica, for people: tasks say which replica runs them, or was lost. At most
+   * 200 characters. Default: the name of the host and the number of the process.
    */
   instanceId?: string | undefined;
   /** How long tasks may go on when the service is stopped, in ms. Default 10000. */
@@ -51,16 +75,34 @@ export interface AgentModuleOptions {
 /** {@link AgentModuleOptions}, checked and complete. */
 export interface AgentSettings {
   readonly maxTasks: number;
+  /** `null` when a tenant may have all of them. */
+  readonly maxTasksPerTenant: number | null;
+  /** `Infinity` when this process may run as many as there are. */
+  readonly maxTasksPerReplica: number;
+  readonly whenFull: 'reject' | 'queue';
+  readonly leaseMs: number;
+  readonly maxAttempts: number;
+  /** `null` when tasks without a lease are left alone. */
+  readonly staleRunningMinutes: number | null;
+  /** `null` when no secret is stored. */
+  readonly keyRing: KeyRing | null;
   readonly allowSetGlobalConfig: boolean;
   readonly logLevel: string;
-  /** `null` when this process is nobody's successor. */
-  readonly instanceId: string | null;
+  readonly instanceId: string;
   readonly shutdownGraceMs: number;
 }
 
 /** What each option may be, written in the environment or given in code. */
 export const agentParsers = {
   maxTasks: integer({ minimum: 1, maximum: MAX_INTEGER, defaultValue: 5 }),
+  maxTasksPerTenant: integer({ minimum: 1, maximum: MAX_INTEGER }),
+  maxTasksPerReplica: integer({ minimum: 1, maximum: MAX_INTEGER }),
+  whenFull: choice(['reject', 'queue'], 'reject'),
+  leaseMs: integer({ minimum: 1_000, maximum: 3_600_000, defaultValue: 30_000 }),
+  maxAttempts: integer({ minimum: 1, maximum: 1_000, defaultValue: 3 }),
+  staleRunningMinutes: integer({ minimum: 1, maximum: MAX_INTEGER }),
+  /** Never refused here, because the error would repeat it. */
+  encryptionKeys: text(),
   allowSetGlobalConfig: flag(false),
   logLevel: choice(LOG_LEVELS, 'INFO'),
   instanceId: text().refine(
@@ -74,9 +116,16 @@ export const agentParsers = {
 
 /** @throws {ConfigurationError} with one sentence for each option that is wrong */
 export function toAgentSettings(options: AgentModuleOptions): AgentSettings {
-  const settings = readEnvironment(
+  const { encryptionKeys, ...settings } = readEnvironment(
     z.object(agentParsers),
     new Map<string, unknown>(Object.entries(options)),
   );
-  return { ...settings, instanceId: settings.instanceId ?? null };
+  return {
+    ...settings,
+    maxTasksPerTenant: settings.maxTasksPerTenant ?? null,
+    maxTasksPerReplica: settings.maxTasksPerReplica ?? Infinity,
+    staleRunningMinutes: settings.staleRunningMinutes ?? null,
+    instanceId: settings.instanceId ?? `${hostname()}:${process.pid}`,
+    keyRing: encryptionKeys === undefined ? null : new KeyRing(parseEncryptionKeys(encryptionKeys)),
+  };
 }

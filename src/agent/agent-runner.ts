@@ -39,7 +39,14 @@ export interface AgentRun {
    */
   readonly request: JsonObject;
   readonly previous: PreviousTask | null;
-  /** Aborted when the task is cancelled, timed out or gone: stop working, and reject. */
+  /** 1 for the first attempt; more when the replica that ran the task was lost. */
+  readonly attempt: number;
+  /** What earlier attempts have saved; empty in the first one. */
+  readonly saved: AgentProgress;
+  /**
+   * Aborted when the task is cancelled, timed out, gone, or about to be
+   * taken over by another replica: stop working, and reject.
+   */
   readonly signal: AbortSignal;
   /**
    * Tells those who follow the task what happens. Text is made storable: NUL characters and lone
@@ -60,5 +67,10 @@ export interface AgentRun {
 export interface AgentRunner {
   /** What runs the tasks, for a log line. */
   readonly description: string;
+  /**
+   * Whether a task whose replica was lost may be run again, up to `maxAttempts` times. Without it
+   * such a task ends as `error`, because what its run has done already may not be done twice.
+   */
+  readonly resumable?: boolean | undefined;
   run(run: AgentRun): Promise<AgentOutcome>;
 }

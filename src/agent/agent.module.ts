@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { hostname } from 'node:os';
 import {
   Module,
   type DynamicModule,
@@ -17,7 +16,6 @@ import { readAgentOptions } from './agent-environment.js';
 import { AgentLifecycle } from './agent-lifecycle.js';
 import {
   AGENT_CLOCK,
-  AGENT_LEASE_OWNER,
   AGENT_SETTINGS,
   AGENT_STORAGE,
   toAgentSettings,
@@ -30,9 +28,12 @@ import { AgentController } from './grpc/agent.controller.js';
 import { GlobalConfigController } from './grpc/global-config.controller.js';
 import { InstructionStream } from './grpc/instruction-stream.js';
 import { TaskServiceController } from './grpc/task-service.controller.js';
-import { leaseOwnerOf } from './supervisor/interrupted-tasks.js';
+import { LeaseKeeper } from './supervisor/lease-keeper.js';
+import { leaseOwnerOf } from './supervisor/lease-owner.js';
+import { TaskClaimer } from './supervisor/task-claimer.js';
 import { TaskFollower } from './supervisor/task-follower.js';
-import { TaskSupervisor } from './supervisor/task-supervisor.js';
+import { TaskRuns } from './supervisor/task-runs.js';
+import { TaskSupervisor, type TaskSupervisorContext } from './supervisor/task-supervisor.js';
 import { TaskWakeUps } from './supervisor/task-wake-ups.js';
 
 /** Makes the runner; `null` when this process is to run no tasks. */
@@ -59,21 +60,22 @@ export type AgentModuleAsyncOptions = AgentModuleRegistration &
 type OptionsFactory = Pick<FactoryProvider<AgentModuleOptions>, 'inject' | 'useFactory'>;
 
 const AGENT_OPTIONS = Symbol('AGENT_OPTIONS');
+const SUPERVISOR_CONTEXT = Symbol('SUPERVISOR_CONTEXT');
 
 const providers: Provider[] = [
   { provide: AGENT_CLOCK, useValue: systemClock },
   { provide: AGENT_SETTINGS, inject: [AGENT_OPTIONS], useFactory: toAgentSettings },
   {
-    provide: AGENT_LEASE_OWNER,
-    inject: [AGENT_SETTINGS],
-    useFactory: ({ instanceId }: AgentSettings) =>
-      leaseOwnerOf(instanceId ?? `${hostname()}:${randomUUID()}`, randomUUID()),
+    provide: LeaseKeeper,
+    inject: [AGENT_STORAGE, AGENT_CLOCK, AGENT_SETTINGS],
+    useFactory: (storage: TaskStorage, clock: Clock, { instanceId, leaseMs }: AgentSettings) =>
+      new LeaseKeeper(storage, clock, leaseOwnerOf(instanceId, randomUUID()), leaseMs),
   },
   {
     provide: GlobalConfig,
     inject: [AGENT_STORAGE, AGENT_SETTINGS],
     useFactory: (storage: TaskStorage, settings: AgentSettings) =>
-      new GlobalConfig(storage.settings, settings.allowSetGlobalConfig),
+      new GlobalConfig(storage.settings, settings.allowSetGlobalConfig, settings.keyRing),
   },
   {
     provide: TaskFollower,
@@ -82,12 +84,27 @@ const providers: Provider[] = [
       new TaskFollower(storage, clock, wakeUps),
   },
   {
-    provide: TaskSupervisor,
+    provide: TaskWakeUps,
+    inject: [AGENT_STORAGE],
+    useFactory: (storage: TaskStorage) => new TaskWakeUps(storage.changes),
+  },
+  {
+    provide: TaskRuns,
+    inject: [AGENT_STORAGE, AGENT_CLOCK, LeaseKeeper, AGENT_SETTINGS],
+    useFactory: (
+      storage: TaskStorage,
+      clock: Clock,
+      keeper: LeaseKeeper,
+      { maxTasksPerReplica }: AgentSettings,
+    ) => new TaskRuns({ storage, clock, keeper, maxTasksPerReplica }),
+  },
+  {
+    provide: SUPERVISOR_CONTEXT,
     inject: [
       AGENT_STORAGE,
       AGENT_CLOCK,
-      TaskWakeUps,
-      AGENT_LEASE_OWNER,
+      LeaseKeeper,
+      TaskRuns,
       GlobalConfig,
       AGENT_SETTINGS,
       { token: AGENT_RUNNER, optional: true },
@@ -95,15 +112,27 @@ const providers: Provider[] = [
     useFactory: (
       storage: TaskStorage,
       clock: Clock,
-      wakeUps: TaskWakeUps,
-      leaseOwner: string,
+      keeper: LeaseKeeper,
+      runs: TaskRuns,
       globalConfig: GlobalConfig,
-      { maxTasks }: AgentSettings,
+      settings: AgentSettings,
       runner: AgentRunner | null = null,
-    ) =>
-      new TaskSupervisor({ storage, clock, wakeUps, leaseOwner, globalConfig, maxTasks, runner }),
+    ): TaskSupervisorContext => {
+      const { keyRing, maxTasksPerReplica } = settings;
+      const sources = { storage, clock, keeper, runs, globalConfig, keyRing };
+      return { ...sources, settings, maxTasksPerReplica, runner };
+    },
   },
-  TaskWakeUps,
+  {
+    provide: TaskSupervisor,
+    inject: [SUPERVISOR_CONTEXT],
+    useFactory: (context: TaskSupervisorContext) => new TaskSupervisor(context),
+  },
+  {
+    provide: TaskClaimer,
+    inject: [SUPERVISOR_CONTEXT],
+    useFactory: (context: TaskSupervisorContext) => new TaskClaimer(context),
+  },
   InstructionStream,
   AgentLifecycle,
 ];

@@ -1,6 +1,8 @@
+import { hostname } from 'node:os';
 import { Injectable, Module, type DynamicModule } from '@nestjs/common';
 import { Test, type TestingModule } from '@nestjs/testing';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { KeyRing } from '../../src/agent/encryption/key-ring.js';
 import { AGENT_SETTINGS, type AgentSettings } from '../../src/agent/agent-options.js';
 import {
   AGENT_RUNNER,
@@ -57,7 +59,7 @@ describe('AgentModule', () => {
 
   async function runTask(module: TestingModule): Promise<unknown> {
     const supervisor = module.get(TaskSupervisor);
-    const taskId = await supervisor.submit({
+    const { taskId } = await supervisor.submit({
       instruction: 'world',
       sandbox: undefined,
       runningConfig: undefined,
@@ -79,6 +81,14 @@ describe('AgentModule', () => {
       allowSetGlobalConfig: false,
       logLevel: 'INFO',
       shutdownGraceMs: 10_000,
+      maxTasksPerTenant: null,
+      maxTasksPerReplica: Infinity,
+      whenFull: 'reject',
+      leaseMs: 30_000,
+      maxAttempts: 3,
+      staleRunningMinutes: null,
+      keyRing: null,
+      instanceId: `${hostname()}:${process.pid}`,
     });
     await module.close();
   });
@@ -166,6 +176,12 @@ describe('AgentModule', () => {
       LOG_LEVEL: 'warning',
       TASK_INSTANCE_ID: 'me',
       SHUTDOWN_GRACE_MS: '17',
+      TASK_MAX_TASKS_PER_TENANT: '8',
+      TASK_MAX_TASKS_PER_REPLICA: '7',
+      TASK_LEASE_MS: '2000',
+      TASK_MAX_ATTEMPTS: '6',
+      TASK_STALE_RUNNING_MINUTES: '60',
+      TASK_STORAGE_ENCRYPTION_KEYS: `k1:${Buffer.alloc(32).toString('base64')}`,
     });
     const module = await start(
       globalConfig(),
@@ -178,6 +194,13 @@ describe('AgentModule', () => {
       logLevel: 'WARNING',
       instanceId: 'me',
       shutdownGraceMs: 17,
+      maxTasksPerTenant: 8,
+      maxTasksPerReplica: 7,
+      whenFull: 'reject',
+      leaseMs: 2_000,
+      maxAttempts: 6,
+      staleRunningMinutes: 60,
+      keyRing: expect.any(KeyRing),
     });
     expect(await runTask(module)).toBe('hello world');
     await module.close();

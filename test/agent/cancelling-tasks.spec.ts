@@ -3,9 +3,13 @@ import { ServiceClient, statusOf } from '../support/agent-clients.js';
 import { startAgentService } from '../support/agent-service.js';
 import { describeAgentService } from '../support/agent-suite.js';
 import { eventually } from '../support/eventually.js';
+import { ManualChanges, withChanges } from '../support/manual-changes.js';
 import { ManualClock } from '../support/manual-clock.js';
 import { ScriptedRunner } from '../support/scripted-runner.js';
 import { startTcpProxy } from '../support/tcp-proxy.js';
+
+/** A sixth of the lease. */
+const RENEWAL_MS = 5_000;
 
 describeAgentService(
   'Cancelling tasks',
@@ -89,7 +93,7 @@ describeAgentService(
     });
 
     it('follows and cancels a task that another process runs', async () => {
-      const other = await startAgentService(suite.storage, null);
+      const other = await startAgentService(suite.storage, null, { instanceId: 'other' });
       const taskId = await suite.submit();
       const run = await suite.runner.next();
       const stream = other.agent.stream('GetAgentTaskStream', { taskId });
@@ -105,25 +109,34 @@ describeAgentService(
       await other.close();
     });
 
-    it('aborts a silent runner whose task somebody else has ended or deleted', async () => {
-      const clock = new ManualClock();
-      const runner = new ScriptedRunner();
-      const service = await startAgentService(suite.storage, runner, { clock });
-      const submit = async () => {
-        await service.agent.call('RunAgentInstructionAsync', { instruction: 'run on' });
-        return runner.next();
-      };
-      const cancelled = await submit();
-      await suite.service.agent.call('CancelTask', { taskId: cancelled.taskId });
-      await clock.advance(5_000);
-      await cancelled.aborted;
-      const deleted = await submit();
-      await suite.storage.deleteTask(deleted.taskId);
-      await clock.advance(5_000);
-      await deleted.aborted;
-      await service.stop();
-      await service.close();
-    });
+    it.each([
+      ['at once, by a hint', false],
+      ['at the next renewal of its lease', true],
+    ])(
+      'aborts a silent runner whose task somebody else has ended or deleted, %s',
+      async (_when, isSilent) => {
+        const clock = new ManualClock();
+        const runner = new ScriptedRunner();
+        const changes = new ManualChanges();
+        const storage = withChanges(suite.storage, changes);
+        changes.isSilent = isSilent;
+        const service = await startAgentService(storage, runner, { clock });
+        const submit = async () => {
+          await service.agent.call('RunAgentInstructionAsync', { instruction: 'run on' });
+          return runner.next();
+        };
+        const cancelled = await submit();
+        await suite.service.agent.call('CancelTask', { taskId: cancelled.taskId });
+        await clock.advance(isSilent ? RENEWAL_MS : 0);
+        await cancelled.aborted;
+        const deleted = await submit();
+        await suite.storage.deleteTask(deleted.taskId);
+        await clock.advance(isSilent ? RENEWAL_MS : 0);
+        await deleted.aborted;
+        await service.stop();
+        await service.close();
+      },
+    );
   },
   { maxTasks: 2 },
 );

@@ -4,12 +4,16 @@ import { createMemoryTaskStorage } from '../../src/storage/memory/index.js';
 import { TaskStorageError, type TaskStorageErrorCode } from '../../src/task/errors.js';
 import { errorInfoOf, statusOf } from '../support/agent-clients.js';
 import { startAgentService, type AgentService } from '../support/agent-service.js';
+import { eventually } from '../support/eventually.js';
 import { interceptStorage, type InterceptedStorage } from '../support/intercepted-storage.js';
 import { forgetfulStorage, type ForgetfulStorage } from '../support/lost-answers.js';
 import { ManualClock } from '../support/manual-clock.js';
 import { passTime } from '../support/pass-time.js';
 import { ScriptedRunner } from '../support/scripted-runner.js';
 
+/** Two thirds of the lease: after so long without a renewal it counts as unsafe. */
+const SAFE_MS = 20_000;
+const FIRST_RETRY_MS = 100;
 const DRIVER_WORDS = 'connect ECONNREFUSED 10.0.0.7:5432';
 
 describe('A service whose storage fails', () => {
@@ -139,6 +143,23 @@ describe('A service whose storage fails', () => {
     expect(messages.at(-1)?.taskStream.stage).toBe('finished');
   });
 
+  it('stops a runner before somebody else may run its task, and says so', async () => {
+    const stream = service.agent.stream('RunAgentInstruction', { instruction: 'run' });
+    const run = await runner.next();
+    await stream.next();
+    fail('UNAVAILABLE', ['renew']);
+    await clock.advance(SAFE_MS - 1);
+    expect(run.run.signal.aborted).toBe(false);
+    await clock.advance(1);
+    expect(run.run.signal.aborted).toBe(true);
+    await clock.advance(1_000);
+    expect(service.logger.messages('warn').join('\n')).toContain(
+      `Task ${run.taskId} was stopped here, because its lease could not be renewed in time`,
+    );
+    expect((await faulty.storage.getTask(run.taskId))?.status).toBe('running');
+    stream.call.cancel();
+  });
+
   it('stops a runner whose task is cancelled while the storage is away', async () => {
     const stream = service.agent.stream('RunAgentInstruction', { instruction: 'run' });
     const run = await runner.next();
@@ -184,7 +205,10 @@ describe('A service whose storage writes and does not answer', () => {
   it('writes nothing twice', async () => {
     forgetful.loseAnswers('updateTask');
     const stream = service.agent.stream('RunAgentInstruction', { instruction: 'run' });
-    await clock.hasTimer();
+    await eventually(
+      () => clock.delays,
+      (delays) => delays.includes(FIRST_RETRY_MS),
+    );
     await clock.advance(1_000);
     const run = await runner.next();
     forgetful.loseAnswers('appendEvents');

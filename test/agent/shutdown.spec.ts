@@ -90,9 +90,12 @@ describe('Stopping the service', () => {
   });
 
   it('ends the streams of tasks that another process runs', async () => {
-    await faulty.storage.createTask({ taskId: 'elsewhere', query: 'q', maxSteps: 1 });
+    await faulty.storage.createTask(
+      { taskId: 'elsewhere', query: 'q', maxSteps: 1 },
+      { events: [{ stage: 'starting', message: '' }] },
+    );
     const stream = service.agent.stream('GetAgentTaskStream', { taskId: 'elsewhere' });
-    await clock.hasTimer();
+    await stream.next();
     await service.stop();
     const error = await statusOf(stream.ended);
     expect(error.code).toBe(status.UNAVAILABLE);

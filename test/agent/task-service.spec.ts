@@ -47,6 +47,8 @@ describeAgentService(
         final_state: 'done',
         result: 'the answer',
         last_event_sequence: 2,
+        attempt: 1,
+        max_attempts: 1,
       });
       expect(task).not.toHaveProperty('error');
       expect(task).not.toHaveProperty('lease_owner');

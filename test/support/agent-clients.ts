@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url';
 import {
   credentials,
   loadPackageDefinition,
+  Metadata,
   type Client,
   type ClientReadableStream,
   type ServiceClientConstructor,
@@ -61,6 +62,9 @@ export interface Message {
   conversation_history_json: string;
 }
 
+/** Metadata that a client sends; of an array each value. */
+export type Headers = Readonly<Record<string, string | readonly string[]>>;
+
 /** What an ErrorInfo says, and the code of the Status around it. */
 export interface ErrorInfo {
   code: number;
@@ -93,23 +97,25 @@ export class ServiceClient {
     this.#client = new (found as ServiceClientConstructor)(address, credentials.createInsecure());
   }
 
-  async call(method: string, request: object = {}): Promise<Message> {
+  async call(method: string, request: object = {}, headers: Headers = {}): Promise<Message> {
     return new Promise((resolve, reject) => {
       const unary = Reflect.get(this.#client, method) as (
         request: object,
+        metadata: Metadata,
         callback: (error: ServiceError | null, answer: Message) => void,
       ) => void;
-      unary.call(this.#client, request, (error, answer) =>
+      unary.call(this.#client, request, metadataOf(headers), (error, answer) =>
         error === null ? resolve(answer) : reject(error),
       );
     });
   }
 
-  stream(method: string, request: object = {}): OpenStream {
+  stream(method: string, request: object = {}, headers: Headers = {}): OpenStream {
     const open = Reflect.get(this.#client, method) as (
       request: object,
+      metadata: Metadata,
     ) => ClientReadableStream<Message>;
-    const call = open.call(this.#client, request);
+    const call = open.call(this.#client, request, metadataOf(headers));
     const messages: Message[] = [];
     let taken = 0;
     let changed = (): void => undefined;
@@ -171,6 +177,14 @@ export function errorInfoOf(error: ServiceError): ErrorInfo {
   };
   const info = decode('google.rpc.ErrorInfo', status.details[0]?.value as Buffer) as ErrorInfo;
   return { ...info, code: status.code };
+}
+
+function metadataOf(headers: Headers): Metadata {
+  const metadata = new Metadata();
+  for (const [name, values] of Object.entries(headers)) {
+    [values].flat().forEach((value) => metadata.add(name, value));
+  }
+  return metadata;
 }
 
 function decode(name: string, bytes: Buffer): object {

@@ -21,6 +21,13 @@ export class ManualClock implements Clock {
     return this.#timers.size;
   }
 
+  /** The delays until the callbacks that wait, the next one first. */
+  get delays(): number[] {
+    return Array.from(this.#timers, ({ dueAtMs }) => dueAtMs - this.#nowMs).toSorted(
+      (one, other) => one - other,
+    );
+  }
+
   now(): Date {
     return new Date(this.#nowMs);
   }

@@ -2,7 +2,7 @@ import type { AgentProgress, AgentRun } from '../../src/agent/agent-runner.js';
 
 /** What a test may decide about a run. */
 export interface RecordedRunOptions extends Partial<
-  Pick<AgentRun, 'instruction' | 'maxSteps' | 'request' | 'previous'>
+  Pick<AgentRun, 'instruction' | 'maxSteps' | 'request' | 'previous' | 'attempt' | 'saved'>
 > {
   /** Called with each stage; the runner waits for its answer. */
   onStage?: (stage: string, message: string) => void | Promise<void>;
@@ -15,6 +15,8 @@ export class RecordedRun implements AgentRun {
   readonly maxSteps: number;
   readonly request: AgentRun['request'];
   readonly previous: AgentRun['previous'];
+  readonly attempt: number;
+  readonly saved: AgentProgress;
   readonly stages: (readonly [stage: string, message: string])[] = [];
   readonly progress: AgentProgress[] = [];
   readonly #abort = new AbortController();
@@ -26,6 +28,8 @@ export class RecordedRun implements AgentRun {
     this.maxSteps = options.maxSteps ?? 10;
     this.request = options.request ?? {};
     this.previous = options.previous ?? null;
+    this.attempt = options.attempt ?? 1;
+    this.saved = options.saved ?? {};
     this.#onStage = options.onStage ?? (() => undefined);
   }
 

@@ -35,8 +35,14 @@ export class ScriptedRunner implements AgentRunner {
   readonly #runs: ScriptedRun[] = [];
   #waiting: ((run: ScriptedRun) => void)[] = [];
 
-  /** @param stopsWhenTold whether a run fails by itself when it is aborted */
-  constructor(private readonly stopsWhenTold = true) {}
+  /**
+   * @param stopsWhenTold whether a run fails by itself when it is aborted
+   * @param resumable whether another process may run its tasks again
+   */
+  constructor(
+    private readonly stopsWhenTold = true,
+    readonly resumable = false,
+  ) {}
 
   async run(run: AgentRun): Promise<AgentOutcome> {
     const scripted = new ScriptedRun(run);

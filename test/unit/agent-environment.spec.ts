@@ -12,6 +12,13 @@ describe('The environment of the agent', () => {
   it('has the defaults of the original service', () => {
     expect(readEnvironment(agentEnvironment, source({}))).toEqual({
       TASK_MAX_TASKS: 5,
+      TASK_MAX_TASKS_PER_TENANT: undefined,
+      TASK_MAX_TASKS_PER_REPLICA: undefined,
+      TASK_WHEN_FULL: 'reject',
+      TASK_LEASE_MS: 30_000,
+      TASK_MAX_ATTEMPTS: 3,
+      TASK_STALE_RUNNING_MINUTES: undefined,
+      TASK_STORAGE_ENCRYPTION_KEYS: undefined,
       GRPC_HOST: '127.0.0.1',
       GRPC_PORT: 50_051,
       ALLOW_SET_GLOBAL_CONFIG: false,
@@ -26,8 +33,24 @@ describe('The environment of the agent', () => {
     expect(options.instanceId).toBe(`${hostname()}:1234`);
   });
 
-  it('is nobody when it is configured in code and not named', () => {
-    expect(toAgentSettings({}).instanceId).toBeNull();
+  it('names an instance after its process when it is configured in code and not named', () => {
+    expect(toAgentSettings({}).instanceId).toBe(`${hostname()}:${process.pid}`);
+  });
+
+  it('lets a replica run as many tasks as there are, unless it says less', () => {
+    expect(toAgentSettings({ maxTasks: 9 }).maxTasksPerReplica).toBe(Infinity);
+    expect(toAgentSettings({ maxTasks: 9, maxTasksPerReplica: 2 }).maxTasksPerReplica).toBe(2);
+  });
+
+  it('says nothing of the keys when one of them is wrong', () => {
+    const options = readAgentOptions(source({ TASK_STORAGE_ENCRYPTION_KEYS: 'k1:secret' }));
+    expect(() => toAgentSettings(options)).toThrow(
+      /^Entry 1 of TASK_STORAGE_ENCRYPTION_KEYS has a key that is not 32 bytes(?!.*secret)/,
+    );
+  });
+
+  it('takes what becomes of tasks above the limit in any case of letters', () => {
+    expect(readAgentOptions(source({ TASK_WHEN_FULL: 'Queue' })).whenFull).toBe('queue');
   });
 
   it('takes the level names of the original service and those of Nest', () => {
@@ -45,6 +68,12 @@ describe('The environment of the agent', () => {
     [{ TASK_MAX_TASKS: '0' }, 'TASK_MAX_TASKS is "0"; write a whole number from 1'],
     [{ GRPC_PORT: '65536' }, 'GRPC_PORT is "65536"; write a whole number from 1 to 65535'],
     [{ ALLOW_SET_GLOBAL_CONFIG: 'yes' }, 'ALLOW_SET_GLOBAL_CONFIG is "yes"; write'],
+    [{ TASK_MAX_TASKS_PER_TENANT: '0' }, 'TASK_MAX_TASKS_PER_TENANT is "0"; write a whole'],
+    [{ TASK_MAX_TASKS_PER_REPLICA: '0' }, 'TASK_MAX_TASKS_PER_REPLICA is "0"; write a whole'],
+    [{ TASK_WHEN_FULL: 'wait' }, 'TASK_WHEN_FULL is "wait"; write reject'],
+    [{ TASK_LEASE_MS: '999' }, 'TASK_LEASE_MS is "999"; write a whole number from 1000 to 3600000'],
+    [{ TASK_MAX_ATTEMPTS: '0' }, 'TASK_MAX_ATTEMPTS is "0"; write a whole number from 1 to 1000'],
+    [{ TASK_STALE_RUNNING_MINUTES: '0' }, 'TASK_STALE_RUNNING_MINUTES is "0"; write a whole'],
     [{ TASK_INSTANCE_ID: 'x'.repeat(201) }, 'write at most 200 characters'],
   ])('refuses %j', (variables, message) => {
     expect(() => readAgentOptions(source(variables))).toThrow(message);

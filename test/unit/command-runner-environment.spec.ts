@@ -37,6 +37,17 @@ describe('createCommandAgentRunner', () => {
     );
   });
 
+  it('makes a runner that is resumable when AGENT_RESUMABLE says so', () => {
+    const resumable = (value: string) =>
+      create({ AGENT_COMMAND: 'run', AGENT_RESUMABLE: value })?.resumable;
+    expect([resumable(''), resumable('0'), resumable('1'), resumable('true')]).toEqual([
+      false,
+      false,
+      true,
+      true,
+    ]);
+  });
+
   it('lets the program see the variables that are allowed and no other', async () => {
     const allowed = {
       PATH: '/usr/bin',

@@ -14,6 +14,7 @@ import { toCallFailure } from '../../src/agent/grpc/grpc-status.js';
 import {
   IllegalTransitionError,
   InvalidTaskError,
+  LeaseLostError,
   TaskConflictError,
   TaskLimitReachedError,
 } from '../../src/task/errors.js';
@@ -36,7 +37,15 @@ describe('The statuses of failed calls', () => {
     ],
     [new TaskLimitReachedError(5, 'Full'), status.RESOURCE_EXHAUSTED, 'Full'],
     [new InvalidRequestError('steps', 'is wrong'), status.INVALID_ARGUMENT, 'steps is wrong'],
+    [
+      new LeaseLostError('1', { owner: 'a', attempt: 1 }, null, 2),
+      status.ABORTED,
+      'Task 1 is not held by a in attempt 1; it is in attempt 2, held by nobody',
+    ],
     [new AgentError('CONFIG_READ_ONLY', 'No'), status.PERMISSION_DENIED, 'No'],
+    [new AgentError('REPLICA_FULL', 'Full'), status.RESOURCE_EXHAUSTED, 'Full'],
+    [new AgentError('IDEMPOTENCY_KEY_REUSED', 'Other'), status.ALREADY_EXISTS, 'Other'],
+    [new AgentError('SECRETS_NOT_STORABLE', 'Keys'), status.FAILED_PRECONDITION, 'Keys'],
   ])('tell %p to the caller', (error, code, message) => {
     expect(toCallFailure(error)).toMatchObject({ code, message, isInternal: false });
   });

@@ -52,7 +52,7 @@ describe('What a runner says', () => {
     }
   });
 
-  it.each(['starting', 'finished', 'error', 'cancelled'])(
+  it.each(['starting', 'resuming', 'finished', 'error', 'cancelled'])(
     'is not taken for a stage of the service when it says %s',
     async (stage) => {
       const recorded = new RecordedRun();

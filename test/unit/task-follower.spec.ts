@@ -6,13 +6,16 @@ import { TaskStorageError } from '../../src/task/errors.js';
 import type { TaskEvent } from '../../src/task/task-event.js';
 import type { TaskStorage } from '../../src/task/task-storage.js';
 import { interceptStorage, type InterceptedStorage } from '../support/intercepted-storage.js';
+import { ManualChanges } from '../support/manual-changes.js';
 import { ManualClock } from '../support/manual-clock.js';
 
 const POLL_MS = 1_000;
+const LIVE_POLL_MS = 5_000;
 
 describe('TaskFollower', () => {
   let clock: ManualClock;
   let intercepted: InterceptedStorage;
+  let changes: ManualChanges;
   let wakeUps: TaskWakeUps;
   let follower: TaskFollower;
   let operations: string[];
@@ -21,7 +24,8 @@ describe('TaskFollower', () => {
     clock = new ManualClock();
     operations = [];
     intercepted = interceptStorage(createMemoryTaskStorage());
-    wakeUps = new TaskWakeUps();
+    changes = new ManualChanges();
+    wakeUps = new TaskWakeUps(changes);
     follower = new TaskFollower(intercepted.storage, clock, wakeUps);
     await intercepted.storage.createTask({ taskId: 'task', query: 'q', maxSteps: 1 });
     intercepted.intercept(async (operation) => {
@@ -53,23 +57,52 @@ describe('TaskFollower', () => {
     );
   }
 
-  it('sees at once what this process writes', async () => {
+  it('sees at once what a hint tells of', async () => {
     const { events } = follow();
     await clock.hasTimer();
     await intercepted.storage.appendEvents('task', [{ stage: 'one', message: '' }]);
-    wakeUps.notify('task');
+    changes.tell('written', 'task');
     await clock.advance(0);
     expect(events.map(({ stage }) => stage)).toEqual(['one']);
   });
 
-  it('sees what other processes write at the next poll', async () => {
+  it.each([
+    ['are not heard', false, POLL_MS],
+    ['are lost', true, LIVE_POLL_MS],
+  ])('sees what is written at the next poll when hints %s', async (_what, isLive, pollMs) => {
+    changes.isLive = isLive;
     const { events } = follow();
     await clock.hasTimer();
     await intercepted.storage.appendEvents('task', [{ stage: 'one', message: '' }]);
-    await clock.advance(POLL_MS - 1);
+    await clock.advance(pollMs - 1);
     expect(events).toEqual([]);
     await clock.advance(1);
     expect(events.map(({ stage }) => stage)).toEqual(['one']);
+  });
+
+  it('looks at everything when hints may have been missed', async () => {
+    const { events, ended } = follow();
+    await clock.hasTimer();
+    await end(false);
+    changes.tell('missed');
+    await ended;
+    expect(events.map(({ stage }) => stage)).toEqual(['finished']);
+  });
+
+  it('ends at once when a hint tells of an end that has no event, or of a deletion', async () => {
+    const first = follow();
+    await clock.hasTimer();
+    await end(false);
+    changes.tell('ended', 'another');
+    changes.tell('ended', 'task');
+    await first.ended;
+    await intercepted.storage.deleteTask('task');
+    await intercepted.storage.createTask({ taskId: 'task', query: 'q', maxSteps: 1 });
+    const second = follow();
+    await clock.hasTimer();
+    await intercepted.storage.deleteTask('task');
+    changes.tell('ended', 'task');
+    await expect(second.ended).rejects.toMatchObject({ code: 'TASK_NOT_FOUND' });
   });
 
   it('misses nothing that is written between its reading and its waiting', async () => {
@@ -82,7 +115,7 @@ describe('TaskFollower', () => {
           reads += 1;
           if (reads === 2) {
             await storage.appendEvents('task', [{ stage: 'one', message: '' }]);
-            wakeUps.notify('task');
+            changes.tell('written', 'task');
           }
           return found;
         },
@@ -155,12 +188,16 @@ describe('TaskFollower', () => {
     await expect(follow().ended).rejects.toMatchObject({ code: 'TASK_NOT_FOUND' });
   });
 
-  it('does not read the whole task at each poll', async () => {
+  it.each([
+    ['are not heard', false, 20],
+    ['are heard', true, 4],
+  ])('does not read the whole task at each poll when hints %s', async (_what, isLive, polls) => {
+    changes.isLive = isLive;
     const { leave, ended } = follow();
     await clock.hasTimer();
     operations = [];
     await clock.advance(20 * POLL_MS);
-    expect(operations.filter((operation) => operation === 'listEvents')).toHaveLength(20);
+    expect(operations.filter((operation) => operation === 'listEvents')).toHaveLength(polls);
     expect(operations.filter((operation) => operation === 'getTask')).toHaveLength(4);
     leave.abort();
     await ended;
@@ -172,7 +209,7 @@ describe('TaskFollower', () => {
     operations = [];
     for (let count = 0; count < 10; count += 1) {
       await intercepted.storage.appendEvents('task', [{ stage: 'one', message: '' }]);
-      wakeUps.notify('task');
+      changes.tell('written', 'task');
       await clock.advance(0);
     }
     expect(operations.filter((operation) => operation !== 'appendEvents')).toEqual(

@@ -7,7 +7,10 @@ import { RunReport } from './run-report.js';
 const MAXIMUM_LINE_BYTES = 1024 * 1024;
 
 /** The options of {@link CommandAgentRunner}. */
-export type CommandAgentRunnerOptions = AgentProcessOptions;
+export interface CommandAgentRunnerOptions extends AgentProcessOptions {
+  /** Whether the program may be run again for a task whose replica was lost. Default `false`. */
+  resumable?: boolean | undefined;
+}
 
 /**
  * Runs each task as a program of its own, in whatever language: the request is one JSON object on
@@ -16,8 +19,10 @@ export type CommandAgentRunnerOptions = AgentProcessOptions;
  */
 export class CommandAgentRunner implements AgentRunner {
   readonly description: string;
+  readonly resumable: boolean;
 
   constructor(private readonly options: CommandAgentRunnerOptions) {
+    this.resumable = options.resumable ?? false;
     this.description = `the program ${options.command[0]}`;
   }
 
@@ -27,8 +32,16 @@ export class CommandAgentRunner implements AgentRunner {
    */
   async run(run: AgentRun): Promise<AgentOutcome> {
     run.signal.throwIfAborted();
-    const { taskId, instruction, maxSteps, request, previous } = run;
-    const input = JSON.stringify({ taskId, instruction, maxSteps, request, previous });
+    const { taskId, instruction, maxSteps, request, previous, attempt, saved } = run;
+    const input = JSON.stringify({
+      taskId,
+      instruction,
+      maxSteps,
+      request,
+      previous,
+      attempt,
+      saved,
+    });
     const agent = await AgentProcess.start(this.options, `${input}\n`);
     const report = new RunReport(run);
     const ended = new AbortController();

@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { z } from 'zod';
 import { ConfigurationError } from '../../config/configuration-error.js';
-import { integer, text } from '../../config/environment.js';
+import { flag, integer, text } from '../../config/environment.js';
 import { CommandAgentRunner } from './command-agent-runner.js';
 import { parseCommandLine } from './command-line.js';
 
@@ -11,6 +11,8 @@ export const commandRunnerEnvironment = z.object({
   AGENT_WORKING_DIRECTORY: text(),
   AGENT_ENV_ALLOW: text(''),
   AGENT_KILL_GRACE_MS: integer({ minimum: 0, maximum: 600_000, defaultValue: 5_000 }),
+  /** `1`: the program may be run again for a task whose replica was lost. */
+  AGENT_RESUMABLE: flag(false),
 });
 
 /** The checked values of {@link commandRunnerEnvironment}. */
@@ -69,5 +71,6 @@ export function createCommandAgentRunner(
     workingDirectory: checkedFolder(AGENT_WORKING_DIRECTORY ?? process.cwd()),
     environment: allowedVariables(variables, parseNames(AGENT_ENV_ALLOW)),
     killGraceMs: AGENT_KILL_GRACE_MS,
+    resumable: environment.AGENT_RESUMABLE,
   });
 }

@@ -35,7 +35,17 @@ export class RunReport {
   #result: MessageOf<'result'> | undefined;
   #problemOfResult: string | undefined;
 
-  constructor(private readonly run: AgentRun) {}
+  /** What earlier attempts have saved is gone on with: each save replaces the one before. */
+  constructor(private readonly run: AgentRun) {
+    const { conversationHistory = {}, executionStatistics = {} } = run.saved;
+    for (const [tool, messages] of Object.entries(conversationHistory)) {
+      if (Array.isArray(messages)) {
+        this.#conversation.set(tool, [...messages]);
+        this.#conversationCharacters += JSON.stringify(messages).length;
+      }
+    }
+    this.#statistics = executionStatistics;
+  }
 
   /** Takes lines that were written together. Resolves when there is room for the next ones. */
   async take(lines: Iterable<string>): Promise<void> {

@@ -1,10 +1,12 @@
+import { z } from 'zod';
 import type { JsonObject } from '../../task/json.js';
 import { MASK, mapApiKeys, resolveMasks } from '../wire/secrets.js';
 
-interface KnownKey {
-  readonly apiKey: string;
-  readonly account: string;
-}
+const knownKeys = z.array(
+  z.tuple([z.string(), z.object({ apiKey: z.string(), account: z.string() })]),
+);
+
+type KnownKeys = z.output<typeof knownKeys>;
 
 /** Where a key is sent to, and as whom: a key is for nothing else. */
 function accountOf(holder: JsonObject): string {
@@ -12,31 +14,45 @@ function accountOf(holder: JsonObject): string {
   return JSON.stringify([orgID, provider, apiEndpoint]);
 }
 
-/**
- * The API keys of the global configuration: in the memory of this process only, because what is
- * stored never holds a secret in clear. They end with the process and do not reach other replicas.
- */
+/** The API keys of the global configuration, apart from it, because it is stored with masks. */
 export class ApiKeys {
-  readonly #keys = new Map<string, KnownKey>();
+  readonly #keys: ReadonlyMap<string, KnownKeys[number][1]>;
+
+  constructor(known: KnownKeys = []) {
+    this.#keys = new Map(known);
+  }
+
+  /** @throws {Error} when the text is not what {@link serialize} wrote */
+  static parse(text: string): ApiKeys {
+    return new ApiKeys(knownKeys.parse(JSON.parse(text)));
+  }
+
+  get size(): number {
+    return this.#keys.size;
+  }
+
+  /** @returns the keys in clear: to be sealed, and for nothing else */
+  serialize(): string {
+    return JSON.stringify([...this.#keys]);
+  }
 
   /**
-   * Keeps the keys of a configuration that has been set. A mask leaves the key that is known: it is
-   * what a client that read the configuration sends back.
+   * @param config one that has been set; a mask in it leaves the key that is known, because it is
+   *   what a client that read the configuration sends back
+   * @returns the keys that hold from then on
    */
-  remember(config: JsonObject): void {
-    const paths = new Set<string>();
+  afterSetting(config: JsonObject): ApiKeys {
+    const keys: KnownKeys = [];
     mapApiKeys(config, (secret, holder, path) => {
-      paths.add(path);
+      const known = this.#keys.get(path);
       if (typeof secret === 'string' && secret !== MASK) {
-        this.#keys.set(path, { apiKey: secret, account: accountOf(holder) });
+        keys.push([path, { apiKey: secret, account: accountOf(holder) }]);
+      } else if (known !== undefined) {
+        keys.push([path, known]);
       }
       return null;
     });
-    for (const path of this.#keys.keys()) {
-      if (!paths.has(path)) {
-        this.#keys.delete(path);
-      }
-    }
+    return new ApiKeys(keys);
   }
 
   /**

@@ -3,6 +3,8 @@ import { TaskConflictError, TaskStorageError } from '../../task/errors.js';
 import type { JsonObject } from '../../task/json.js';
 import type { SettingsStorage } from '../../task/task-storage.js';
 import { AgentError } from '../agent-errors.js';
+import { describeError } from '../describe-error.js';
+import type { KeyRing } from '../encryption/key-ring.js';
 import { storableJson } from '../storable-text.js';
 import {
   commonConfigSchema,
@@ -22,8 +24,13 @@ const SETTING_NAME = 'global_common_config';
 /** So often another replica may be faster before a setter gives up. */
 const MAX_TRIES = 10;
 
+/** Beside the configuration in its setting: the API keys, sealed. */
+const SEALED_KEYS_FIELD = 'sealedApiKeys';
+
 interface StoredConfig {
   readonly config: CommonConfig;
+  /** `null` when none are stored. */
+  readonly sealedKeys: string | null;
   /** 0 when it was never set. */
   readonly version: number;
 }
@@ -31,11 +38,14 @@ interface StoredConfig {
 /** The configuration that every replica shares, and that holds where a task's own says nothing. */
 export class GlobalConfig {
   readonly #logger = new Logger(GlobalConfig.name);
-  readonly #apiKeys = new ApiKeys();
+  /** Those that were set here; the only ones where none can be stored. */
+  #keysInMemory = new ApiKeys();
 
+  /** @param keyRing `null` when API keys are not stored: they end with the process then */
   constructor(
     private readonly settings: SettingsStorage,
     private readonly allowSet: boolean,
+    private readonly keyRing: KeyRing | null,
   ) {}
 
   /** @returns the configuration for an answer, its keys masked */
@@ -63,10 +73,11 @@ export class GlobalConfig {
 
   /** @returns what holds for a task: its own configuration over the global one, with the keys */
   async effectiveFor(own: CommonConfig | undefined): Promise<CommonConfig> {
-    const { config } = await this.#load();
-    const global = this.#apiKeys.restore(storableJson(config, SETTING_NAME));
+    const { config, sealedKeys } = await this.#load();
+    const keys = this.#keysOf(sealedKeys);
+    const global = keys.restore(storableJson(config, SETTING_NAME));
     const ownConfig =
-      own && commonConfigSchema.parse(this.#apiKeys.restore(storableJson(own, 'runningConfig')));
+      own && commonConfigSchema.parse(keys.restore(storableJson(own, 'runningConfig')));
     return overGlobalConfig(ownConfig, commonConfigSchema.parse(global));
   }
 
@@ -78,24 +89,60 @@ export class GlobalConfig {
       );
     }
     for (let tries = 1; ; tries += 1) {
-      const { config, version } = await this.#load();
+      const { config, sealedKeys, version } = await this.#load();
       const changed = storableJson({ ...change(config), id: GLOBAL_CONFIG_ID }, SETTING_NAME);
-      const masked = maskApiKeys(changed);
+      const keys = this.#keysBefore(sealedKeys).afterSetting(changed);
       try {
-        await this.settings.putSetting(SETTING_NAME, masked, version);
+        await this.settings.putSetting(SETTING_NAME, this.#toStored(changed, keys), version);
       } catch (error) {
         if (error instanceof TaskConflictError && tries < MAX_TRIES) {
           continue;
         }
         throw error;
       }
-      this.#apiKeys.remember(changed);
-      if (JSON.stringify(masked) !== JSON.stringify(changed)) {
+      this.#keysInMemory = keys;
+      if (keys.size > 0 && this.keyRing === null) {
         this.#logger.warn(
-          'The API keys of the global configuration are kept in the memory of this process: they do not survive a restart and do not reach other replicas',
+          'The API keys of the global configuration are kept in the memory of this process: they do not survive a restart and do not reach other replicas; set TASK_STORAGE_ENCRYPTION_KEYS, so that they are stored encrypted',
         );
       }
       return;
+    }
+  }
+
+  /** Whoever sets the configuration anew must be able to, also when the keys before are lost. */
+  #keysBefore(sealedKeys: string | null): ApiKeys {
+    try {
+      return this.#keysOf(sealedKeys);
+    } catch (error) {
+      this.#logger.error(`The API keys set before are dropped: ${describeError(error)}`);
+      return new ApiKeys();
+    }
+  }
+
+  #toStored(config: JsonObject, keys: ApiKeys): JsonObject {
+    const masked = maskApiKeys(config);
+    return keys.size === 0 || this.keyRing === null
+      ? masked
+      : { ...masked, [SEALED_KEYS_FIELD]: this.keyRing.seal(keys.serialize(), SETTING_NAME) };
+  }
+
+  /** @throws {TaskStorageError} `MISCONFIGURED` when this process has not the key to open them */
+  #keysOf(sealedKeys: string | null): ApiKeys {
+    if (this.keyRing === null) {
+      return this.#keysInMemory;
+    }
+    if (sealedKeys === null) {
+      return new ApiKeys();
+    }
+    try {
+      return ApiKeys.parse(this.keyRing.open(sealedKeys, SETTING_NAME));
+    } catch (error) {
+      throw new TaskStorageError(
+        'MISCONFIGURED',
+        'The API keys of the global configuration cannot be opened; set TASK_STORAGE_ENCRYPTION_KEYS to the keys of the other replicas',
+        { cause: error },
+      );
     }
   }
 
@@ -107,6 +154,11 @@ export class GlobalConfig {
         cause: parsed.error,
       });
     }
-    return { config: { ...parsed.data, id: GLOBAL_CONFIG_ID }, version: setting?.version ?? 0 };
+    const sealedKeys = setting?.value[SEALED_KEYS_FIELD];
+    return {
+      config: { ...parsed.data, id: GLOBAL_CONFIG_ID },
+      sealedKeys: typeof sealedKeys === 'string' ? sealedKeys : null,
+      version: setting?.version ?? 0,
+    };
   }
 }

@@ -21,6 +21,7 @@ import {
 import { parseRequest } from '../wire/request-parsing.js';
 import { isTaskId } from '../wire/task-id.js';
 import { GrpcExceptionFilter } from './grpc-exception.filter.js';
+import { parseIdempotencyKey } from './idempotency-key.js';
 import { InstructionStream } from './instruction-stream.js';
 import { AGENT_SERVICE } from './proto-files.js';
 import { streamAnswer, type StreamCall } from './stream-answer.js';
@@ -52,17 +53,19 @@ export class AgentController {
   @GrpcMethod(AGENT_SERVICE, 'RunAgentInstruction')
   runAgentInstruction(
     request: unknown,
-    _metadata: unknown,
+    metadata: unknown,
     call: StreamCall,
   ): Observable<TaskStream> {
     const instruction = parseRequest(runAgentInstructionSchema, request);
-    return streamAnswer(call, (ended) => this.instructions.run(instruction, ended));
+    const key = parseIdempotencyKey(metadata);
+    return streamAnswer(call, (ended) => this.instructions.run(instruction, key, ended));
   }
 
   @GrpcMethod(AGENT_SERVICE, 'RunAgentInstructionAsync')
-  async runAgentInstructionAsync(request: unknown): Promise<{ taskId: string }> {
+  async runAgentInstructionAsync(request: unknown, metadata: unknown): Promise<{ taskId: string }> {
     const instruction = parseRequest(runAgentInstructionSchema, request);
-    return { taskId: await this.supervisor.submit(instruction) };
+    const { taskId } = await this.supervisor.submit(instruction, parseIdempotencyKey(metadata));
+    return { taskId };
   }
 
   @GrpcMethod(AGENT_SERVICE, 'GetAgentTaskStream')

@@ -7,7 +7,10 @@ import type { RunAgentInstruction } from '../wire/agent-requests.js';
 import { toTaskStream, type TaskStream } from '../wire/agent-responses.js';
 import { isBrokenByPort } from './port-closing.js';
 
-/** Runs a task for a call: the task ends with the call when its client goes. */
+/**
+ * Runs a task for a call: the task ends with the call when its client goes. A call that repeats
+ * another one only follows that one's task.
+ */
 @Injectable()
 export class InstructionStream {
   readonly #logger = new Logger(InstructionStream.name);
@@ -20,9 +23,10 @@ export class InstructionStream {
   /** @param callEnded aborted when the call has ended, in whatever way */
   async *run(
     request: RunAgentInstruction,
+    idempotencyKey: string | null,
     callEnded: AbortSignal,
   ): AsyncGenerator<TaskStream, void, undefined> {
-    const taskId = await this.supervisor.submit(request);
+    const { taskId, isNew } = await this.supervisor.submit(request, idempotencyKey);
     let taskEnded = false;
     try {
       for await (const event of this.follower.follow(taskId, 0, callEnded)) {
@@ -31,7 +35,7 @@ export class InstructionStream {
       }
     } finally {
       // A service that breaks its calls by closing its port ends its tasks as interrupted.
-      if (callEnded.aborted && !taskEnded && !isBrokenByPort(callEnded)) {
+      if (isNew && callEnded.aborted && !taskEnded && !isBrokenByPort(callEnded)) {
         await this.#cancel(taskId);
       }
     }

@@ -8,7 +8,7 @@ const MAX_MESSAGE_BYTES = 64 * 1024;
 const MAX_RESULT_BYTES = 1024 * 1024;
 
 /** Clients stop following at some of these, so they are for the service alone. */
-const SERVICE_STAGES: ReadonlySet<string> = new Set(['starting', ...TERMINAL_STATUSES]);
+const SERVICE_STAGES: ReadonlySet<string> = new Set(['starting', 'resuming', ...TERMINAL_STATUSES]);
 const RUNNER_PREFIX = 'runner:';
 
 /**

@@ -46,6 +46,22 @@ export function timedOut(limitSeconds: number): TaskEnding {
   );
 }
 
+/** The process that ran the task is gone. */
+export function lost(replica: string): TaskEnding {
+  return endedBadly(
+    'interrupted',
+    `The task was interrupted because the replica ${replica} that ran it was lost.`,
+  );
+}
+
+/** A task that nobody holds has been running without a sign of life. */
+export function stale(minutes: number): TaskEnding {
+  return endedBadly(
+    'interrupted',
+    `The task was interrupted because nobody has updated it for ${minutes} minutes.`,
+  );
+}
+
 /** The service stopped before the task had ended. */
 export function interrupted(): TaskEnding {
   return endedBadly(

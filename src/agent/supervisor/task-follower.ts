@@ -15,14 +15,17 @@ const MAX_PAGE_EVENTS = 20;
 /** About how much text a follower holds; a single event may be larger. */
 const MAX_PAGE_CHARACTERS = 1_000_000;
 
-/** How often to look for what other processes have written. */
+/** How often to look by oneself, while the storage tells of what other processes have written. */
+const LIVE_POLL_MS = 5_000;
+
+/** The same while it does not. */
 const POLL_MS = 1_000;
 
 /**
- * So many polls in vain, and the task itself is read too, payload and all: it may have been deleted,
- * or ended by the original service, which writes no events.
+ * After so long in vain the task itself is read too, payload and all: it may have been deleted, or
+ * ended by the original service, which writes no events.
  */
-const POLLS_PER_TASK_READ = 5;
+const TASK_READ_MS = 5_000;
 
 /** For how long a follower bears a storage that does not answer. */
 const UNAVAILABLE_LIMIT_MS = 30_000;
@@ -30,6 +33,8 @@ const UNAVAILABLE_LIMIT_MS = 30_000;
 /** Follows tasks. The event log in the storage is the only truth: followers hold nothing else. */
 export class TaskFollower {
   readonly #stopping = new AbortController();
+  /** End the reading of each follower. */
+  readonly #endings = new Set<() => void>();
 
   constructor(
     private readonly storage: TaskStorage,
@@ -40,7 +45,7 @@ export class TaskFollower {
   /** Ends every following that has caught up, or waits for a storage that does not answer. */
   stop(): void {
     this.#stopping.abort();
-    this.wakeUps.notifyAll();
+    this.#endings.forEach((end) => end());
   }
 
   /**
@@ -58,19 +63,28 @@ export class TaskFollower {
     signal: AbortSignal,
   ): AsyncGenerator<TaskEvent, void, undefined> {
     const alarm = new Alarm(this.clock);
-    const ring = () => alarm.ring();
+    // Of its own, because a signal that outlives its followers would remember each of their reads.
+    const over = new AbortController();
+    const end = () => {
+      over.abort();
+      alarm.ring();
+    };
     let taskReadDue = true;
-    const stopListening = this.wakeUps.listen(taskId, (change) => {
-      taskReadDue ||= change === 'gone';
+    const stopListening = this.wakeUps.listen(taskId, (kind) => {
+      taskReadDue ||= kind !== 'written';
       alarm.ring();
     });
-    signal.addEventListener('abort', ring, { once: true });
+    this.#endings.add(end);
+    signal.addEventListener('abort', end, { once: true });
+    if (signal.aborted || this.#stopping.signal.aborted) {
+      over.abort();
+    }
     try {
       let seen = afterSequence;
       let limit = MAX_PAGE_EVENTS;
-      let pollsInVain = 0;
+      let waitedMs = 0;
       while (!signal.aborted) {
-        const events = await this.#read(signal, async () =>
+        const events = await this.#read(over.signal, async () =>
           this.storage.listEvents(taskId, { afterSequence: seen, limit }),
         );
         const isFull = events.length === limit;
@@ -87,8 +101,8 @@ export class TaskFollower {
         }
         if (events.length === 0 && taskReadDue) {
           taskReadDue = false;
-          pollsInVain = 0;
-          const task = await this.#read(signal, async () => this.storage.getTask(taskId));
+          waitedMs = 0;
+          const task = await this.#read(over.signal, async () => this.storage.getTask(taskId));
           if (task === null) {
             throw new TaskNotFoundError(taskId);
           }
@@ -96,19 +110,21 @@ export class TaskFollower {
             continue;
           }
           if (isTerminal(task.status)) {
-            yield* this.#missingEnd(task, task.status, seen, signal);
+            yield* this.#missingEnd(task, task.status, seen, over.signal);
             return;
           }
         }
         if (this.#stopping.signal.aborted) {
           throw new ServiceStoppingError();
         }
-        pollsInVain += (await alarm.wait(POLL_MS)) ? 0 : 1;
-        taskReadDue ||= pollsInVain >= POLLS_PER_TASK_READ;
+        const pollMs = this.wakeUps.isLive ? LIVE_POLL_MS : POLL_MS;
+        waitedMs += (await alarm.wait(pollMs)) ? 0 : pollMs;
+        taskReadDue ||= waitedMs >= TASK_READ_MS;
       }
     } finally {
       stopListening();
-      signal.removeEventListener('abort', ring);
+      this.#endings.delete(end);
+      signal.removeEventListener('abort', end);
     }
   }
 
@@ -145,7 +161,7 @@ export class TaskFollower {
     try {
       return await retryWhileUnavailable(read, {
         clock: this.clock,
-        signal: AbortSignal.any([signal, this.#stopping.signal]),
+        signal,
         forMs: UNAVAILABLE_LIMIT_MS,
       });
     } catch (error) {

@@ -1,22 +1,18 @@
 import type { Clock } from '../../task/clock.js';
-import { IllegalTransitionError, TaskConflictError } from '../../task/errors.js';
+import { IllegalTransitionError, LeaseLostError, TaskConflictError } from '../../task/errors.js';
 import type { NewTaskEvent } from '../../task/task-event.js';
-import { isTerminal } from '../../task/task-lifecycle.js';
+import type { HeldLease } from '../../task/task-lease.js';
 import type { TaskStorage } from '../../task/task-storage.js';
 import type { TaskStatus } from '../../task/task.js';
+import { describeState } from '../task-messages.js';
 import { retryWhileUnavailable } from './storage-retry.js';
 import type { TaskEnding } from './task-ending.js';
-import { describeState } from '../task-messages.js';
 import type { TaskProgress } from './task-progress.js';
-import type { TaskWakeUps } from './task-wake-ups.js';
 
 /** What a {@link TaskRecord} writes with. */
 export interface TaskRecordContext {
   readonly storage: TaskStorage;
   readonly clock: Clock;
-  readonly wakeUps: TaskWakeUps;
-  /** Marks the tasks that this process runs. */
-  readonly leaseOwner: string;
   /** Aborted when the process cannot wait for the storage any longer. */
   readonly giveUp: AbortSignal;
 }
@@ -29,104 +25,74 @@ export function terminalEvent(
 }
 
 /**
- * What is stored of a task that this process runs. Each write is repeated while the storage is
- * unavailable, and answers `false` when the task is no longer this process's to write: somebody
- * else has ended or deleted it.
+ * What is stored of a task whose lease this process holds. Each write is repeated while the storage
+ * is unavailable, and answers `false` when the task is no longer this process's to write: somebody
+ * else has ended or deleted it, or has taken the lease over.
  */
 export class TaskRecord {
-  /** As `createTask` leaves it. */
-  #version = 1;
-  /** The event that the task was created with. */
-  #lastSequence = 1;
-  #lastWrittenMs = -Infinity;
-
+  /** @param lastSequence the sequence of the task's newest event when the lease was taken */
   constructor(
     private readonly taskId: string,
+    private readonly lease: HeldLease,
+    private lastSequence: number,
     private readonly context: TaskRecordContext,
   ) {}
 
-  /** When a write last found the task active, in milliseconds of the clock. */
-  get lastWrittenMs(): number {
-    return this.#lastWrittenMs;
+  /** Reads whether the task is still this process's to run. */
+  async isHeld(): Promise<boolean> {
+    const task = await this.context.storage.getTask(this.taskId);
+    return task?.leaseOwner === this.lease.owner && task.attempt === this.lease.attempt;
   }
 
-  /** Reads the task, and tells its followers at once when it has ended or is deleted. */
-  async isActive(): Promise<boolean> {
-    const { storage, wakeUps } = this.context;
-    const task = await storage.getTask(this.taskId);
-    const active = task !== null && !isTerminal(task.status);
-    if (!active) {
-      wakeUps.notify(this.taskId, 'gone');
-    }
-    return active;
-  }
-
+  /** The first write of a task that nobody has started. */
   async start(): Promise<boolean> {
-    const { storage, leaseOwner } = this.context;
-    const written = await this.#write('running', async () =>
-      storage.updateTask(this.taskId, { status: 'running', leaseOwner }),
+    const { lease } = this;
+    return this.#write('running', async () =>
+      this.context.storage.updateTask(this.taskId, { status: 'running' }, { lease }),
     );
-    this.#version += 1;
-    return written;
   }
 
   /** Adds events, progress, or both in one step. */
   async append(events: readonly NewTaskEvent[], progress: TaskProgress | null): Promise<boolean> {
-    return this.#write(null, async (failedTries) => {
-      if (failedTries > 0 && (await this.#hasWritten(events))) {
-        return this.#appended(events.length);
+    const written = await this.#write(null, async (failedTries) => {
+      for (;;) {
+        try {
+          return await this.#append(events, progress);
+        } catch (error) {
+          if (!(error instanceof TaskConflictError)) {
+            throw error;
+          }
+          if (failedTries > 0 && (await this.#hasWritten(events))) {
+            return true;
+          }
+          // The application itself has added to the log.
+          this.lastSequence = error.actualVersion;
+        }
       }
-      if (progress === null) {
-        const last = await this.context.storage.appendEvents(this.taskId, events);
-        return last !== null && this.#appended(events.length);
-      }
-      return (await this.#updateProgress(events, progress)) && this.#appended(events.length);
     });
+    this.lastSequence += events.length;
+    return written;
+  }
+
+  async #append(events: readonly NewTaskEvent[], progress: TaskProgress | null): Promise<boolean> {
+    const { lease, taskId, lastSequence: expectedSequence } = this;
+    const { storage } = this.context;
+    return progress === null
+      ? (await storage.appendEvents(taskId, events, { lease, expectedSequence })) !== null
+      : storage.updateTask(taskId, progress, { lease, expectedSequence, events });
   }
 
   /** Ends the task: the last write. */
   async end(ending: TaskEnding, events: readonly NewTaskEvent[]): Promise<boolean> {
     const { status, finalState, result, error, progress } = ending;
+    const { lease } = this;
     return this.#write(status, async () =>
       this.context.storage.updateTask(
         this.taskId,
         { ...progress, status, finalState, result, error },
-        { events: [...events, terminalEvent(ending)] },
+        { lease, events: [...events, terminalEvent(ending)] },
       ),
     );
-  }
-
-  /**
-   * Progress alone may be written to an ended task; only the version tells that it has ended.
-   *
-   * @returns `false` when the task is gone or has ended
-   */
-  async #updateProgress(events: readonly NewTaskEvent[], progress: TaskProgress): Promise<boolean> {
-    for (;;) {
-      try {
-        const expectedVersion = this.#version;
-        const written = await this.context.storage.updateTask(this.taskId, progress, {
-          expectedVersion,
-          events,
-        });
-        this.#version += 1;
-        return written;
-      } catch (error) {
-        if (!(error instanceof TaskConflictError)) {
-          throw error;
-        }
-      }
-      const task = await this.context.storage.getTask(this.taskId);
-      if (task === null || isTerminal(task.status)) {
-        return false;
-      }
-      this.#version = task.version;
-    }
-  }
-
-  #appended(count: number): true {
-    this.#lastSequence += count;
-    return true;
   }
 
   /** Whether a try that seemed to fail has added the events: only its answer was lost then. */
@@ -136,7 +102,7 @@ export class TaskRecord {
       return false;
     }
     const [written] = await this.context.storage.listEvents(this.taskId, {
-      afterSequence: this.#lastSequence,
+      afterSequence: this.lastSequence,
       limit: 1,
     });
     return written?.stage === first.stage && written.message === first.message;
@@ -147,12 +113,15 @@ export class TaskRecord {
     next: TaskStatus | null,
     write: (failedTries: number) => Promise<boolean>,
   ): Promise<boolean> {
-    const { clock, giveUp, wakeUps } = this.context;
-    const written = await retryWhileUnavailable(
+    const { clock, giveUp } = this.context;
+    return retryWhileUnavailable(
       async (failedTries) => {
         try {
           return await write(failedTries);
         } catch (error) {
+          if (error instanceof LeaseLostError) {
+            return false;
+          }
           if (!(error instanceof IllegalTransitionError)) {
             throw error;
           }
@@ -162,10 +131,5 @@ export class TaskRecord {
       },
       { clock, signal: giveUp },
     );
-    if (written) {
-      this.#lastWrittenMs = clock.now().getTime();
-    }
-    wakeUps.notify(this.taskId, written ? 'written' : 'gone');
-    return written;
   }
 }

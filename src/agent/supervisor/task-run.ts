@@ -1,34 +1,44 @@
 import { Logger } from '@nestjs/common';
 import type { Clock } from '../../task/clock.js';
-import type { JsonObject } from '../../task/json.js';
-import type { AgentRun, AgentRunner, PreviousTask } from '../agent-runner.js';
+import type { NewTaskEvent } from '../../task/task-event.js';
+import type { AgentRun, AgentRunner } from '../agent-runner.js';
 import { describeError } from '../describe-error.js';
 import { runGuarded } from './guarded-runner.js';
 import { StageWriter } from './stage-writer.js';
 import { storableText, storableWord } from '../storable-text.js';
 import { retryWhateverHappens } from './storage-retry.js';
 import { failed, finished, timedOut, type TaskEnding } from './task-ending.js';
+import type { TaskJob } from './task-job.js';
 import { storableProgress } from './task-progress.js';
 import { TaskRecord, type TaskRecordContext } from './task-record.js';
-import { watchTask } from './task-watch.js';
 
 const MAX_STAGE_CHARACTERS = 255;
 const UNNAMED_STAGE = 'unnamed';
 const MS_PER_SECOND = 1000;
 
-/** What a run needs to know about its task. */
-export interface TaskJob {
-  readonly taskId: string;
-  readonly instruction: string;
-  readonly maxSteps: number;
-  readonly timeoutSeconds: number;
-  /** The effective request, secrets included. */
-  readonly request: JsonObject;
-  readonly previous: PreviousTask | null;
+/** Why a run has no end of its own to write. */
+export type Unrecorded =
+  /** Somebody else has ended or deleted the task, or has taken its lease over. */
+  | 'gone'
+  /** The lease was not renewed in time, so that somebody else may take it over. */
+  | 'lease-unsafe'
+  /** The service stops, and another process is to attempt the task again. */
+  | 'left';
+
+const UNRECORDED_REASONS: Readonly<Record<Unrecorded, string>> = {
+  gone: 'was ended, deleted or taken over by somebody else',
+  'lease-unsafe': 'was stopped here, because its lease could not be renewed in time',
+  left: 'is left to another replica',
+};
+
+/** A run, and the name of the process that holds its lease. */
+export interface TaskRunContext extends TaskRecordContext {
+  readonly leaseOwner: string;
 }
 
-/** Why a run has no end of its own to write: somebody else has ended or deleted the task. */
-type Gone = 'gone';
+function resuming(attempt: number): NewTaskEvent {
+  return { stage: 'resuming', message: `Task is resumed in attempt ${attempt}.` };
+}
 
 /**
  * One task from its start to its recorded end. Of all that may end it (its runner, a cancellation,
@@ -39,8 +49,8 @@ export class TaskRun {
   readonly #record: TaskRecord;
   readonly #stages: StageWriter;
   readonly #abort = new AbortController();
-  readonly #decided: Promise<TaskEnding | Gone>;
-  #decide: (ending: TaskEnding | Gone) => void = () => undefined;
+  readonly #decided: Promise<TaskEnding | Unrecorded>;
+  #decide: (ending: TaskEnding | Unrecorded) => void = () => undefined;
   #isDecided = false;
   #runnerSettled: Promise<void> = Promise.resolve();
   /** Resolves when the end of the task is stored, or cannot be. */
@@ -48,9 +58,9 @@ export class TaskRun {
   #setRecorded: () => void = () => undefined;
 
   constructor(
-    private readonly job: TaskJob,
+    readonly job: TaskJob,
     private readonly runner: AgentRunner,
-    private readonly context: TaskRecordContext,
+    private readonly context: TaskRunContext,
   ) {
     this.#decided = new Promise((resolve) => {
       this.#decide = resolve;
@@ -58,7 +68,9 @@ export class TaskRun {
     this.recorded = new Promise((resolve) => {
       this.#setRecorded = resolve;
     });
-    this.#record = new TaskRecord(job.taskId, context);
+    const { taskId, attempt, lastEventSequence } = job;
+    const lease = { owner: context.leaseOwner, attempt };
+    this.#record = new TaskRecord(taskId, lease, lastEventSequence, context);
     this.#stages = new StageWriter(
       this.#record,
       () => this.stop('gone'),
@@ -67,6 +79,23 @@ export class TaskRun {
         this.stop(failed(new Error('The progress of the task could not be stored.')));
       },
     );
+  }
+
+  /** Whether another process may attempt the task again when this one leaves it. */
+  get mayBeResumed(): boolean {
+    const { attempt, maxAttempts } = this.job;
+    return this.runner.resumable === true && attempt < maxAttempts;
+  }
+
+  /** Resolves when it is known how the run ends. */
+  get decided(): Promise<unknown> {
+    return this.#decided;
+  }
+
+  /** Gives the run up before it was started: there is nothing to record. */
+  abandon(): void {
+    this.stop('gone');
+    this.#setRecorded();
   }
 
   /** Resolves when the runner has returned, which may be later than the end of the task. */
@@ -79,7 +108,7 @@ export class TaskRun {
    *
    * @returns `false` when the end was decided before
    */
-  stop(ending: TaskEnding | Gone): boolean {
+  stop(ending: TaskEnding | Unrecorded): boolean {
     const first = this.#end(ending);
     if (first) {
       this.#abort.abort();
@@ -87,16 +116,35 @@ export class TaskRun {
     return first;
   }
 
-  /** Runs the task. Resolves like {@link recorded}; never rejects. */
-  async run(): Promise<void> {
+  /** Stops the run if somebody else has ended, deleted or taken over the task. */
+  async lookAgain(): Promise<void> {
+    try {
+      if (!this.#isDecided && !(await this.#record.isHeld())) {
+        this.stop('gone');
+      }
+    } catch (error) {
+      // The next renewal of the lease tells as well.
+      this.#logger.debug(`Task ${this.job.taskId} was not looked at: ${describeError(error)}`);
+    }
+  }
+
+  /**
+   * Runs the task. Resolves like {@link recorded}; never rejects.
+   *
+   * @param isSafe asked at the last moment before the runner is called
+   */
+  async run(isSafe: () => boolean): Promise<void> {
     try {
       if (!this.#isDecided && !(await this.#start())) {
         this.stop('gone');
       }
+      if (!isSafe()) {
+        this.stop('lease-unsafe');
+      }
       await this.#runToItsEnd();
     } catch (error) {
-      // The service stops before the end could be stored. The next start of this instance ends the
-      // task as interrupted.
+      // The service stops before the end could be stored. Whoever claims the lease when it has ended
+      // ends the task, or attempts it again.
       this.#logger.error(`Task ${this.job.taskId} is left as it is: ${describeError(error)}`);
     } finally {
       this.#setRecorded();
@@ -106,7 +154,9 @@ export class TaskRun {
   /** @returns `false` when somebody else has ended or deleted the task */
   async #start(): Promise<boolean> {
     try {
-      return await this.#record.start();
+      return this.job.isStarted
+        ? await this.#record.append([resuming(this.job.attempt)], null)
+        : await this.#record.start();
     } catch (error) {
       this.#logger.error(
         `Task ${this.job.taskId}: its start was not stored: ${describeError(error)}`,
@@ -117,15 +167,16 @@ export class TaskRun {
   }
 
   async #runToItsEnd(): Promise<void> {
-    let endWatches = () => {};
+    let cancelTimeout = () => {};
     if (!this.#isDecided) {
-      endWatches = this.#startWatches();
+      cancelTimeout = this.#startTimeout();
       this.#runnerSettled = this.#callRunner();
     }
     const ending = await this.#decided;
-    endWatches();
-    if (ending === 'gone' || !(await this.#store(ending))) {
-      this.#logger.warn(`Task ${this.job.taskId} was ended or deleted by somebody else`);
+    cancelTimeout();
+    const outcome = typeof ending === 'string' ? ending : (await this.#store(ending)) || 'gone';
+    if (outcome !== true) {
+      this.#logger.warn(`Task ${this.job.taskId} ${UNRECORDED_REASONS[outcome]}`);
     }
   }
 
@@ -147,7 +198,7 @@ export class TaskRun {
     }
   }
 
-  #end(ending: TaskEnding | Gone): boolean {
+  #end(ending: TaskEnding | Unrecorded): boolean {
     if (this.#isDecided) {
       return false;
     }
@@ -167,13 +218,15 @@ export class TaskRun {
   }
 
   #agentRun(): AgentRun {
-    const { taskId, instruction, maxSteps, request, previous } = this.job;
+    const { taskId, instruction, maxSteps, request, previous, attempt, saved } = this.job;
     return {
       taskId,
       instruction,
       maxSteps,
       request,
       previous,
+      attempt,
+      saved,
       signal: this.#abort.signal,
       reportStage: async (stage, message) => {
         const word = storableWord(stage, MAX_STAGE_CHARACTERS);
@@ -193,20 +246,12 @@ export class TaskRun {
     this.#logger.warn(`Task ${this.job.taskId}: progress was not saved: ${problem}`);
   }
 
-  /** Watches for what ends the task while its runner says nothing. */
-  #startWatches(): () => void {
+  #startTimeout(): () => void {
     const { clock } = this.context;
     const { timeoutSeconds } = this.job;
-    const timeoutMs = timeoutSeconds * MS_PER_SECOND;
-    const cancelTimeout = callAt(clock, clock.now().getTime() + timeoutMs, () =>
+    return callAt(clock, clock.now().getTime() + timeoutSeconds * MS_PER_SECOND, () =>
       this.stop(timedOut(timeoutSeconds)),
     );
-    const watch = new AbortController();
-    void watchTask(this.#record, clock, watch.signal, () => this.stop('gone'));
-    return () => {
-      cancelTimeout();
-      watch.abort();
-    };
   }
 }
 

@@ -1,18 +1,15 @@
-import { randomUUID } from 'node:crypto';
 import type { JsonObject } from '../../task/json.js';
 import { isTerminal } from '../../task/task-lifecycle.js';
 import type { TaskStorage } from '../../task/task-storage.js';
 import type { NewTask, Task } from '../../task/task.js';
 import { AgentError, InvalidRequestError } from '../agent-errors.js';
-import type { GlobalConfig } from '../global-config/global-config.js';
 import { storableJson } from '../storable-text.js';
 import { sandboxInfoOf, type RunAgentInstruction } from '../wire/agent-requests.js';
 import { maskRequest } from '../wire/secrets.js';
 import { isTaskId } from '../wire/task-id.js';
-import type { TaskJob } from './task-run.js';
+import { hasSecrets, timeoutSecondsOf, type JobSources, type TaskJob } from './task-job.js';
 
 const DEFAULT_MAX_STEPS = 50;
-const DEFAULT_TIMEOUT_SECONDS = 3600;
 
 /** A request, made into what is stored of it and what is run of it. */
 export interface TaskSubmission {
@@ -20,38 +17,69 @@ export interface TaskSubmission {
   readonly job: TaskJob;
 }
 
+/** Whether another process may have to run the task. */
+export interface Sharing {
+  /** The task is queued, for whichever process has room. */
+  readonly isQueued: boolean;
+  /** How many attempts the task may take, of whichever process. */
+  readonly maxAttempts: number;
+}
+
+/** What is stored of a request, without its secrets. */
+export function storedRequest(request: RunAgentInstruction): JsonObject {
+  return maskRequest(storableJson(request, 'request'));
+}
+
 /**
- * @throws {AgentError} when the task that it continues does not exist or has not ended
+ * @throws {AgentError} when the task that it continues does not exist or has not ended, or when it
+ *   is to be queued and has secrets that cannot be stored
  * @throws {InvalidRequestError} when it names another sandbox than the task that it continues
  */
 export async function prepareSubmission(
+  taskId: string,
   request: RunAgentInstruction,
-  storage: TaskStorage,
-  globalConfig: GlobalConfig,
+  { storage, globalConfig, keyRing }: JobSources,
+  { isQueued, maxAttempts }: Sharing,
 ): Promise<TaskSubmission> {
   const previous = await findPrevious(request, storage);
   const runningConfig = await globalConfig.effectiveFor(request.runningConfig);
+  const effective = storableJson({ ...request, runningConfig }, 'request');
+  const isShared = isQueued || maxAttempts > 1;
+  const mayBeShared = keyRing !== null || !hasSecrets(effective);
+  if (isQueued && !mayBeShared) {
+    throw new AgentError(
+      'SECRETS_NOT_STORABLE',
+      'The request carries secrets, and a queued request is stored until a replica has room for it; set TASK_STORAGE_ENCRYPTION_KEYS, so that they are stored encrypted, or send the request without them',
+    );
+  }
   const maxSteps = runningConfig.steps ?? DEFAULT_MAX_STEPS;
-  const taskId = randomUUID();
   return {
     newTask: {
       taskId,
       query: request.instruction,
       maxSteps,
       sandboxInfo: sandboxInfoOf(request.sandbox) ?? previous?.sandboxInfo,
-      requestData: maskRequest(storableJson(request, 'request')),
+      requestData: storedRequest(request),
+      sealedRequest:
+        isShared && keyRing !== null ? keyRing.seal(JSON.stringify(effective), taskId) : null,
+      maxAttempts: mayBeShared ? maxAttempts : 1,
     },
     job: {
       taskId,
       instruction: request.instruction,
       maxSteps,
-      timeoutSeconds: runningConfig.taskTimeout ?? DEFAULT_TIMEOUT_SECONDS,
-      request: storableJson({ ...request, runningConfig }, 'request'),
+      timeoutSeconds: timeoutSecondsOf(runningConfig),
+      request: effective,
       previous: previous && {
         taskId: previous.taskId,
         conversationHistory: previous.conversationHistory,
         sandboxInfo: previous.sandboxInfo,
       },
+      attempt: 1,
+      maxAttempts: mayBeShared ? maxAttempts : 1,
+      isStarted: false,
+      lastEventSequence: 1,
+      saved: {},
     },
   };
 }

@@ -1,11 +1,25 @@
-/** What happened to a task; `gone` when somebody else has ended or deleted it. */
-export type TaskChange = 'written' | 'gone';
+import type { TaskChange, TaskChanges } from '../../task/task-change.js';
 
-type Listener = (change: TaskChange) => void;
+type Listener = (kind: TaskChange['kind']) => void;
 
-/** Tells those who follow a task in this process that there may be something new to read. */
+/** Hands the storage's hints to those who wait for one task, however many follow how many. */
 export class TaskWakeUps {
   readonly #listeners = new Map<string, Set<Listener>>();
+
+  constructor(private readonly changes: TaskChanges) {
+    changes.listen(({ kind, taskId }) => {
+      if (kind === 'missed') {
+        this.#listeners.forEach((listeners) => listeners.forEach((listener) => listener(kind)));
+      } else {
+        this.#listeners.get(taskId)?.forEach((listener) => listener(kind));
+      }
+    });
+  }
+
+  /** Whether what other processes write is heard of at present. */
+  get isLive(): boolean {
+    return this.changes.isLive;
+  }
 
   /** @returns ends the listening */
   listen(taskId: string, listener: Listener): () => void {
@@ -17,15 +31,5 @@ export class TaskWakeUps {
         this.#listeners.delete(taskId);
       }
     };
-  }
-
-  notify(taskId: string, change: TaskChange = 'written'): void {
-    this.#listeners.get(taskId)?.forEach((listener) => listener(change));
-  }
-
-  notifyAll(): void {
-    for (const taskId of this.#listeners.keys()) {
-      this.notify(taskId);
-    }
   }
 }

@@ -119,6 +119,10 @@ export interface WireTask {
   result: string | null;
   error: string | null;
   lease_owner: string | null;
+  lease_expire_time: Timestamp | null;
+  attempt: number;
+  max_attempts: number;
+  queue_time: Timestamp | null;
   version: number;
   last_event_sequence: number;
   create_time: Timestamp;
@@ -175,6 +179,10 @@ function toWireTaskSummary(task: TaskSummary): WireTask {
     result: task.result,
     error: task.error,
     lease_owner: task.leaseOwner,
+    lease_expire_time: toOptionalTimestamp(task.leaseExpiresAt),
+    attempt: task.attempt,
+    max_attempts: task.maxAttempts,
+    queue_time: toOptionalTimestamp(task.queuedAt),
     version: task.version,
     last_event_sequence: task.lastEventSequence,
     create_time: toTimestamp(task.createdAt),

@@ -1,0 +1,250 @@
+import { isDeepStrictEqual } from 'node:util';
+import { Logger } from '@nestjs/common';
+import { TaskLimitReachedError, TaskStorageError } from '../../task/errors.js';
+import type { NewTaskEvent } from '../../task/task-event.js';
+import { DEFAULT_TENANT_ID, type NewTask } from '../../task/task.js';
+import { AgentError } from '../agent-errors.js';
+import type { AgentSettings } from '../agent-options.js';
+import type { AgentRunner } from '../agent-runner.js';
+import { describeError } from '../describe-error.js';
+import type { RunAgentInstruction } from '../wire/agent-requests.js';
+import { newTaskId } from './new-task-id.js';
+import { isUnavailable, retryWhileUnavailable } from './storage-retry.js';
+import type { JobSources } from './task-job.js';
+import type { TaskRuns, TaskRunsContext } from './task-runs.js';
+import { prepareSubmission, storedRequest, type TaskSubmission } from './task-submission.js';
+
+/** So often the task of a repeated submission may come and go before the submission gives up. */
+const MAX_TRIES = 5;
+
+const STARTING: NewTaskEvent = { stage: 'starting', message: 'Task is starting.' };
+
+/** The task of a submission. */
+export interface SubmittedTask {
+  readonly taskId: string;
+  /** `false` when an earlier submission with the same idempotency key has made it. */
+  readonly isNew: boolean;
+}
+
+/** The settings that decide which tasks run, and how often. */
+export type AdmissionSettings = Pick<
+  AgentSettings,
+  'maxTasks' | 'maxTasksPerTenant' | 'whenFull' | 'maxAttempts' | 'staleRunningMinutes'
+>;
+
+/** What a {@link TaskSubmitter} works with. */
+export interface TaskSubmitterContext extends TaskRunsContext, JobSources {
+  readonly runs: TaskRuns;
+  readonly settings: AdmissionSettings;
+}
+
+/** Stores new tasks, and starts those that are not queued. */
+export class TaskSubmitter {
+  readonly #logger = new Logger(TaskSubmitter.name);
+  /** The newest submission of each idempotent task: the same one again waits for its turn. */
+  readonly #turns = new Map<string, Promise<unknown>>();
+  /** What finds out whether a task was created whose creation was not confirmed. */
+  readonly #doubts = new Map<string, Promise<void>>();
+
+  constructor(private readonly context: TaskSubmitterContext) {}
+
+  /**
+   * @param idempotencyKey gives the task of an earlier submission with the same key and request
+   * @param assertOpen throws when nothing new may be started any more
+   * @throws {AgentError} when the request is refused, `IDEMPOTENCY_KEY_REUSED` when the key belongs
+   *   to another request
+   * @throws {TaskLimitReachedError} when there is no room for another active task
+   */
+  async submit(
+    request: RunAgentInstruction,
+    idempotencyKey: string | null,
+    runner: AgentRunner,
+    assertOpen: () => void,
+  ): Promise<SubmittedTask> {
+    const taskId = newTaskId(DEFAULT_TENANT_ID, idempotencyKey);
+    const submit = async () => this.#submit(taskId, request, idempotencyKey, runner, assertOpen);
+    if (idempotencyKey === null) {
+      return submit();
+    }
+    const turn = (this.#turns.get(taskId) ?? Promise.resolve()).then(submit);
+    const over = turn.then(
+      () => undefined,
+      () => undefined,
+    );
+    this.#turns.set(taskId, over);
+    return turn.finally(() => {
+      if (this.#turns.get(taskId) === over) {
+        this.#turns.delete(taskId);
+      }
+    });
+  }
+
+  async #submit(
+    taskId: string,
+    request: RunAgentInstruction,
+    idempotencyKey: string | null,
+    runner: AgentRunner,
+    assertOpen: () => void,
+  ): Promise<SubmittedTask> {
+    const { settings, runs } = this.context;
+    for (let tries = 0; tries < MAX_TRIES; tries += 1) {
+      if (idempotencyKey !== null) {
+        if (await this.#isRepeated(taskId, request)) {
+          return { taskId, isNew: false };
+        }
+        const doubt = this.#doubts.get(taskId);
+        if (doubt !== undefined) {
+          await doubt;
+          continue;
+        }
+      }
+      const isQueued = settings.whenFull === 'queue';
+      const maxAttempts = runner.resumable === true ? settings.maxAttempts : 1;
+      const sharing = { isQueued, maxAttempts };
+      const submission = await prepareSubmission(taskId, request, this.context, sharing);
+      if (idempotencyKey !== null) {
+        await runs.makeWay(taskId);
+      }
+      if (!isQueued) {
+        await runs.roomDecided();
+      }
+      // Asked again, because preparing takes a while.
+      assertOpen();
+      const created = isQueued
+        ? this.#queue(submission.newTask, idempotencyKey)
+        : this.#start(submission, idempotencyKey, runner);
+      if (await created) {
+        return { taskId, isNew: true };
+      }
+    }
+    throw new TaskStorageError(
+      'CONFLICT',
+      `Task ${taskId} was created and deleted again and again`,
+    );
+  }
+
+  /** @returns whether an earlier submission of the same request has made the task */
+  async #isRepeated(taskId: string, request: RunAgentInstruction): Promise<boolean> {
+    const task = await this.context.storage.getTask(taskId);
+    if (task === null) {
+      return false;
+    }
+    if (!isDeepStrictEqual(task.requestData, storedRequest(request))) {
+      throw new AgentError(
+        'IDEMPOTENCY_KEY_REUSED',
+        `The idempotency key belongs to task ${taskId}, which has another request; send a new key with a new request`,
+      );
+    }
+    return true;
+  }
+
+  /** @returns `false` when the id is taken */
+  async #queue(newTask: NewTask, idempotencyKey: string | null): Promise<boolean> {
+    const { storage } = this.context;
+    try {
+      return await storage.createTask(newTask, { queue: true, events: [STARTING] });
+    } catch (error) {
+      if (isUnavailable(error) && idempotencyKey === null) {
+        void this.#remove(newTask.taskId);
+      }
+      throw error;
+    }
+  }
+
+  /** @returns `false` when the id is taken */
+  async #start(
+    { newTask, job }: TaskSubmission,
+    idempotencyKey: string | null,
+    runner: AgentRunner,
+  ): Promise<boolean> {
+    const { storage, keeper, runs, settings } = this.context;
+    const { maxTasks, maxTasksPerTenant } = settings;
+    const run = runs.addIfRoom(job, runner);
+    const span = keeper.beginSpan();
+    const creating = storage.createTask(newTask, {
+      maxActiveTasks: maxTasks,
+      maxActiveTasksPerTenant: maxTasksPerTenant ?? undefined,
+      lease: { owner: keeper.owner, leaseMs: keeper.leaseMs },
+      events: [STARTING],
+    });
+    runs.track(creating);
+    try {
+      const created = await creating;
+      if (created) {
+        runs.start(run, span);
+      } else {
+        runs.discard(run);
+      }
+      return created;
+    } catch (error) {
+      if (!isUnavailable(error)) {
+        runs.discard(run);
+        throw explained(error, settings);
+      }
+      if (idempotencyKey === null) {
+        runs.discard(run);
+        void this.#remove(newTask.taskId);
+      } else {
+        const { taskId } = newTask;
+        const doubt = this.#isCreatedHere(taskId).then((isCreated) => {
+          this.#doubts.delete(taskId);
+          return isCreated ? runs.start(run, span) : runs.discard(run);
+        });
+        this.#doubts.set(taskId, doubt);
+        runs.track(doubt);
+      }
+      throw error;
+    }
+  }
+
+  /**
+   * The storage may have created the task whose creation it did not confirm. Nobody knows its id
+   * and nothing will run it, but it would count as active.
+   */
+  async #remove(taskId: string): Promise<void> {
+    const { storage, clock, runs } = this.context;
+    try {
+      await retryWhileUnavailable(async () => storage.deleteTask(taskId), {
+        clock,
+        signal: runs.giveUp,
+      });
+    } catch (error) {
+      this.#logger.warn(`Task ${taskId} may be left as pending: ${describeError(error)}`);
+    }
+  }
+
+  /** The same doubt about a task that its submitter can ask for again, and that is run therefore. */
+  async #isCreatedHere(taskId: string): Promise<boolean> {
+    const { storage, clock, runs, keeper } = this.context;
+    try {
+      const task = await retryWhileUnavailable(async () => storage.getTask(taskId), {
+        clock,
+        signal: runs.giveUp,
+      });
+      return task?.leaseOwner === keeper.owner && task.status === 'pending';
+    } catch (error) {
+      this.#logger.warn(`Task ${taskId} may wait for its lease to end: ${describeError(error)}`);
+      return false;
+    }
+  }
+}
+
+/** Says which setting a limit comes from. */
+function explained(error: unknown, settings: AdmissionSettings): unknown {
+  if (!(error instanceof TaskLimitReachedError)) {
+    return error;
+  }
+  const { limit } = error;
+  if (limit === settings.maxTasks) {
+    return new TaskLimitReachedError(
+      limit,
+      `The service has reached its limit of ${limit} active tasks (TASK_MAX_TASKS); try again when one has ended`,
+    );
+  }
+  return limit === settings.maxTasksPerTenant
+    ? new TaskLimitReachedError(
+        limit,
+        `The tenant has reached its limit of ${limit} active tasks (TASK_MAX_TASKS_PER_TENANT); try again when one has ended`,
+      )
+    : error;
+}
