@@ -4,7 +4,8 @@
 //   AGENT_COMMAND="node examples/agents/prime-agent.mjs"
 //   instruction:  find the primes below 50000
 //
-// A task that continues another one goes on where that one's conversation ended.
+// A task that continues another one goes on where that one's conversation ended, and so does a task
+// whose replica was lost: set AGENT_RESUMABLE=1.
 import { json } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 
@@ -33,18 +34,18 @@ function countPrimes(start, end) {
   );
 }
 
-/** What the previous task found out, read from its conversation. */
-function whatIsKnown(previous) {
-  const answer = previous?.conversationHistory?.sieve?.at(-1);
+/** What the previous task, or an earlier attempt, found out, read from its conversation. */
+function whatIsKnown(from) {
+  const answer = from?.conversationHistory?.sieve?.at(-1);
   return answer?.role === 'tool' ? { checkedBelow: answer.below, found: answer.found } : null;
 }
 
-async function findPrimes(limit, maxSteps, known) {
+async function findPrimes(limit, maxSteps, known, stepsTaken) {
   const startedAt = performance.now();
   const start = known?.checkedBelow ?? 0;
-  const range = Math.ceil((limit - start) / maxSteps);
+  const range = Math.ceil((limit - start) / Math.max(1, maxSteps - stepsTaken));
   let found = known?.found ?? 0;
-  let step = 0;
+  let step = stepsTaken;
   for (let from = start; from < limit; from += range) {
     const below = Math.min(from + range, limit);
     const inRange = countPrimes(from, below);
@@ -65,9 +66,10 @@ async function findPrimes(limit, maxSteps, known) {
   return found;
 }
 
-const { instruction, maxSteps, previous } = await json(process.stdin);
+const { instruction, maxSteps, previous, saved = {} } = await json(process.stdin);
 const limit = Number(/^find the primes below (\d{1,9})$/i.exec(instruction.trim())?.[1]);
-const known = whatIsKnown(previous);
+const resumed = whatIsKnown(saved);
+const known = resumed ?? whatIsKnown(previous);
 if (Number.isNaN(limit)) {
   console.error(`I cannot do "${instruction}". Ask me to: find the primes below 50000`);
   process.exitCode = 2;
@@ -75,10 +77,14 @@ if (Number.isNaN(limit)) {
   console.error(`Task ${previous.taskId} went up to ${known.checkedBelow}, beyond ${limit}.`);
   process.exitCode = 2;
 } else {
-  if (known !== null) {
+  if (resumed !== null) {
+    const message = `an earlier attempt found ${known.found} primes below ${known.checkedBelow}`;
+    say('stage', { stage: 'remembering', message });
+  } else if (known !== null) {
     const message = `task ${previous.taskId} found ${known.found} primes below ${known.checkedBelow}`;
     say('stage', { stage: 'remembering', message });
   }
-  const found = await findPrimes(limit, maxSteps, known);
+  const stepsTaken = resumed === null ? 0 : (saved.executionStatistics?.steps ?? 0);
+  const found = await findPrimes(limit, maxSteps, known, stepsTaken);
   say('result', { result: `There are ${found} primes below ${limit}.` });
 }

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { status as grpcStatus } from '@grpc/grpc-js';
 import { listProcesses } from '../../test/support/processes.js';
 import type { AgentClient, Instruction, Stage } from './agent-client.js';
 import type { ServiceProcess } from './service-process.js';
@@ -18,6 +17,7 @@ const WAIT_LIMIT_MS = 30_000;
 const SMALL: Instruction = { instruction: 'find the primes below 50000', steps: 5 };
 const IMPOSSIBLE: Instruction = { instruction: 'sing a song', steps: 5 };
 const LONG: Instruction = { instruction: 'find the primes below 900000000', steps: 5_000 };
+const MEDIUM: Instruction = { instruction: 'find the primes below 200000', steps: 25 };
 const LARGER: Instruction = { instruction: 'find the primes below 60000', steps: 2 };
 
 /** The slow and obvious way, to check the agent's answers. */
@@ -135,59 +135,72 @@ export async function cancelTask(story: Story, client: AgentClient): Promise<str
   return taskId;
 }
 
-/** @returns the stages that were streamed until the service died */
-export async function killWhileRunning(story: Story, service: ServiceProcess): Promise<Stage[]> {
-  story.chapter(
-    'Kill the service while it runs a task',
-    'kill -9, as the kernel does when the memory is full: the service cannot even say goodbye.',
-  );
-  story.say(`"${LONG.instruction}"`);
-  const seen: Stage[] = [];
-  let killing: Promise<{ agents: number; exit: number | string }> | undefined;
-  let streamError: unknown;
-  try {
-    await watch(story, service.client.run(LONG), (stage) => {
-      seen.push(stage);
-      if (stage.stage === 'step 5') {
-        killing = agentsRunning().then(async (agents) => {
-          story.say(`kill -9 ${service.pid}`);
-          return { agents, exit: await service.kill() };
-        });
-      }
-    });
-  } catch (error) {
-    streamError = error;
-  }
-  const killed = await killing;
-  const code = (streamError as { code?: number } | undefined)?.code;
-  story.claim(
-    'the service was killed while an agent worked, and its client was told UNAVAILABLE',
-    killed?.exit === 'SIGKILL' && killed.agents === 1 && code === grpcStatus.UNAVAILABLE,
-    { ...killed, error: String(streamError) },
-  );
-  const gone = await becomesTrue(async () => (await agentsRunning()) === 0);
-  story.claim(
-    'the orphaned agent noticed that nobody reads its output any more, and ended by itself',
-    gone,
-    { agents: await agentsRunning() },
-  );
-  return seen;
+/** A task that two replicas have worked on. */
+export interface ResumedTask {
+  readonly taskId: string;
+  /** What was streamed through the replica that lives. */
+  readonly seen: readonly Stage[];
 }
 
-/** Compares what is stored of the interrupted task with what was streamed before the kill. */
+/** Kills one replica while it runs a task that a client follows through the other. */
+export async function killTheRunningReplica(
+  story: Story,
+  running: ServiceProcess,
+  other: ServiceProcess,
+): Promise<ResumedTask> {
+  story.chapter(
+    'Follow a task through one replica, and kill the other, which runs it',
+    'kill -9, as the kernel does when the memory is full: the replica cannot even say goodbye.',
+  );
+  story.say(`"${MEDIUM.instruction}", submitted to alpha and followed through beta`);
+  const taskId = await running.client.start(MEDIUM);
+  let killing: Promise<{ agents: number; exit: number | string; orphans: boolean }> | undefined;
+  const seen = await watch(story, other.client.follow(taskId), ({ stage }) => {
+    if (stage === 'step 5') {
+      killing = agentsRunning().then(async (agents) => {
+        story.say(`kill -9 ${running.pid}`);
+        const exit = await running.kill();
+        const orphans = !(await becomesTrue(async () => (await agentsRunning()) === 0));
+        return { agents, exit, orphans };
+      });
+    }
+  });
+  const killed = await killing;
+  story.claim(
+    'alpha was killed while its agent worked, and the orphaned agent ended by itself',
+    killed?.exit === 'SIGKILL' && killed.agents === 1 && !killed.orphans,
+    killed,
+  );
+  const names = seen.map(({ stage }) => stage);
+  const resumedAt = names.indexOf('resuming');
+  story.claim(
+    'the stream through beta went on: beta took the task over when the lease of alpha had ended',
+    names[0] === 'starting' && resumedAt > names.indexOf('step 5') && names.at(-1) === 'finished',
+    names,
+  );
+  const { result } = await other.client.state(taskId);
+  story.claim(
+    `the second attempt went on where the first had saved, and the answer is right: ${result}`,
+    names.includes('remembering') &&
+      result === `There are ${countPrimesBelow(200_000)} primes below 200000.`,
+    { result, names },
+  );
+  return { taskId, seen };
+}
+
+/** Compares what any replica replays of a task with what was streamed live. */
 export async function replayStages(
   story: Story,
   client: AgentClient,
-  taskId: string,
-  seen: readonly Stage[],
+  { taskId, seen }: ResumedTask,
 ): Promise<void> {
-  story.say('what is stored of the interrupted task, replayed by GetAgentTaskStream:');
-  const stages = await watch(story, client.follow(taskId));
+  const stages: Stage[] = [];
+  for await (const stage of client.follow(taskId)) {
+    stages.push(stage);
+  }
   story.claim(
-    `the ${seen.length} stages that were streamed before the kill are stored; its end was added`,
-    seen.length > 0 &&
-      JSON.stringify(stages.slice(0, seen.length)) === JSON.stringify(seen) &&
-      stages.at(-1)?.stage === 'error',
+    `alpha replays the ${seen.length} stages of the task exactly as beta streamed them`,
+    seen.length > 0 && JSON.stringify(stages) === JSON.stringify(seen),
     namesOf(stages),
   );
 }

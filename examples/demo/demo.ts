@@ -1,6 +1,6 @@
 /**
- * Shows what the service is for: tasks outlive the process that runs them. Needs nothing but
- * `npm install`; run it with `npm run demo`.
+ * Shows what the service is for: tasks outlive the process that runs them, and go on in another one.
+ * Needs nothing but `npm install`; run it with `npm run demo`.
  */
 import {
   findFreePort,
@@ -8,69 +8,41 @@ import {
   type PostgresServer,
 } from '../../test/support/embedded-postgres.js';
 import { listProcesses } from '../../test/support/processes.js';
-import type { Stage } from './agent-client.js';
 import {
   AGENT_COMMAND,
   AGENT_MARK,
-  becomesTrue,
   cancelTask,
   continueTask,
   failTask,
   finishTask,
-  killWhileRunning,
+  killTheRunningReplica,
   replayStages,
 } from './chapters.js';
 import { ServiceProcess } from './service-process.js';
 import { Story } from './story.js';
 import { describeRow, TaskTable, type TaskRow } from './task-table.js';
 
-/** What is known when the service has been killed. */
-interface Aftermath {
-  /** The tasks that had ended. */
-  readonly ended: readonly string[];
-  /** What the client has seen of the task that had not. */
-  readonly seen: readonly Stage[];
-  readonly rows: ReadonlyMap<string, TaskRow>;
-}
+/** Long enough that a replica is not taken for lost, short enough to watch. */
+const LEASE_MS = 3_000;
 
-async function beforeTheKill(
-  story: Story,
-  service: ServiceProcess,
-  table: TaskTable,
-): Promise<Aftermath> {
-  const ended = [
-    await finishTask(story, service.client),
-    await failTask(story, service.client),
-    await cancelTask(story, service.client),
+/** What is stored of some tasks at one moment. */
+type Rows = ReadonlyMap<string, TaskRow>;
+
+async function runTasks(story: Story, { client }: ServiceProcess): Promise<string[]> {
+  return [
+    await finishTask(story, client),
+    await failTask(story, client),
+    await cancelTask(story, client),
   ];
-  const seen = await killWhileRunning(story, service);
-  const rows = await table.rows();
-  const interrupted = rows.get(seen[0]?.taskId ?? '');
-  story.claim(
-    'the table still calls the interrupted task running, though nothing runs it',
-    interrupted?.status === 'running',
-    interrupted,
-  );
-  return { ended, seen, rows };
 }
 
-async function afterTheRestart(
-  story: Story,
-  { client }: ServiceProcess,
-  table: TaskTable,
-  { ended, seen, rows: before }: Aftermath,
-): Promise<void> {
-  const interrupted = seen[0]?.taskId ?? '';
-  const recovered = await becomesTrue(
-    async () => (await client.state(interrupted)).status !== 'RUNNING',
-  );
-  const after = await table.rows();
+function compareRows(story: Story, ended: readonly string[], before: Rows, after: Rows): void {
   story.table([
     ['task', 'instruction', 'before the kill', 'after the restart'],
-    ...[...ended, interrupted].map((taskId) => [
+    ...[...after.keys()].map((taskId) => [
       taskId.slice(0, 8),
       after.get(taskId)?.query ?? 'gone',
-      describeRow(before.get(taskId)),
+      before.has(taskId) ? describeRow(before.get(taskId)) : 'not yet there',
       describeRow(after.get(taskId)),
     ]),
   ]);
@@ -79,21 +51,9 @@ async function afterTheRestart(
   );
   story.claim(
     'the three tasks that had ended survived, with every column as it was',
-    unchanged.length === 3 && before.size === 4 && after.size === 4,
+    unchanged.length === 3 && before.size === 3 && after.size === 4,
     { unchanged, before: before.size, after: after.size },
   );
-  const state = await client.state(interrupted);
-  const finalState = await client.finalState(interrupted);
-  story.claim(
-    `the interrupted task is no longer running but FAILURE: "${state.message}"`,
-    recovered &&
-      state.status === 'FAILURE' &&
-      finalState === 'interrupted' &&
-      state.message.includes('interrupted'),
-    { state, finalState },
-  );
-  await replayStages(story, client, interrupted, seen);
-  await continueTask(story, client, ended[0] ?? '');
 }
 
 async function tell(
@@ -103,29 +63,41 @@ async function tell(
 ): Promise<void> {
   await postgres.createDatabase('demo');
   const connectionString = postgres.connectionString('demo');
-  const port = String(await findFreePort());
-  const start = async () => {
+  const start = async (replica: string) => {
+    const port = String(await findFreePort());
     const service = await ServiceProcess.start(port, {
       TASK_STORAGE_BACKEND: 'postgres',
       POSTGRES_CONNECTION_STRING: connectionString,
       AGENT_COMMAND,
-      TASK_INSTANCE_ID: 'demo',
+      AGENT_RESUMABLE: '1',
+      AGENT_KILL_GRACE_MS: '500',
+      TASK_INSTANCE_ID: replica,
+      TASK_LEASE_MS: String(LEASE_MS),
       LOG_LEVEL: 'warn',
     });
     services.push(service);
-    story.say(`the service answers on 127.0.0.1:${port} (process ${service.pid})`);
+    story.say(`replica ${replica} answers on 127.0.0.1:${port} (process ${service.pid})`);
     return service;
   };
 
   const table = await TaskTable.open(connectionString);
   try {
     story.say(`Postgres ${await table.serverVersion()} answers on ${new URL(postgres.url).host}`);
-    const aftermath = await beforeTheKill(story, await start(), table);
-    story.chapter(
-      'Start the service again',
-      'It has the same TASK_INSTANCE_ID: it knows which tasks its former self left behind.',
+    const [alpha, beta] = [await start('alpha'), await start('beta')];
+    const ended = await runTasks(story, alpha);
+    const before = await table.rows();
+    const resumed = await killTheRunningReplica(story, alpha, beta);
+    const row = (await table.rows()).get(resumed.taskId);
+    story.claim(
+      'the row says that it took two attempts, and that nobody holds it any more',
+      row?.['attempt'] === 2 && row['lease_owner'] === null,
+      row,
     );
-    await afterTheRestart(story, await start(), table, aftermath);
+    story.chapter('Start alpha again', 'It needs nothing of its former self: all is in Postgres.');
+    const restarted = await start('alpha');
+    compareRows(story, ended, before, await table.rows());
+    await replayStages(story, restarted.client, resumed);
+    await continueTask(story, restarted.client, ended[0] ?? '');
   } finally {
     await table.close();
   }
@@ -139,7 +111,11 @@ async function cleanUp(
   story.chapter('Leave nothing running', 'Every process that this demo has started is looked for.');
   const exits = await Promise.all(services.map(async (service) => service.stop()));
   if (exits.length > 0) {
-    story.claim('the service ended well when it was asked to', exits.at(-1) === 0, exits);
+    story.claim(
+      'both replicas ended well when they were asked to',
+      exits.slice(-2).every((exit) => exit === 0),
+      exits,
+    );
   }
   await postgres?.stop();
   const port = postgres === undefined ? 'none' : new URL(postgres.url).port;
@@ -159,7 +135,7 @@ async function main(): Promise<boolean> {
   let postgres: PostgresServer | undefined;
   story.open('Tasks that outlive the process that runs them (all times are UTC)');
   story.chapter(
-    'Start a Postgres and the service',
+    'Start a Postgres and two replicas of the service',
     'Each is a process of its own. The Postgres is a real one, with its data in a temporary folder.',
   );
   try {

@@ -96,51 +96,48 @@ describe('the service as a process, on Postgres', () => {
     expect(service.log).not.toContain('postgres:postgres');
   });
 
-  it('killed while a task runs, ends that task at its next start and keeps the others', async () => {
-    const first = await startService({ TASK_MAX_TASKS: '1' });
+  it('killed while a task runs, ends that task when its lease has ended and keeps the others', async () => {
+    const first = await startService({ TASK_MAX_TASKS: '1', TASK_LEASE_MS: '1000' });
     const done = await first.agent.stream('RunAgentInstruction', SHORT_TASK).ended;
     const interrupted = first.agent.stream('RunAgentInstruction', LONG_TASK);
     await interrupted.next();
     const { taskId } = await interrupted.next();
     await first.process.kill();
 
-    const second = await startService({ TASK_MAX_TASKS: '1' });
+    const second = await startService({ TASK_MAX_TASKS: '1', TASK_LEASE_MS: '1000' });
     expect(
       await second.agent.call('QueryTaskStatus', { taskId: done[0]?.['taskId'] }),
     ).toMatchObject({
       status: 'SUCCESS',
       result: 'There are 168 primes below 1000.',
     });
-    expect(await second.agent.call('QueryTaskStatus', { taskId })).toMatchObject({
-      status: 'FAILURE',
-      message: expect.stringContaining('interrupted'),
-    });
     const replayed = await second.agent.stream('GetAgentTaskStream', { taskId }).ended;
     const stages = replayed.map(({ taskStream }) => taskStream.stage);
     expect(stages[0]).toBe('starting');
     expect(stages.at(-1)).toBe('error');
+    expect(await second.agent.call('QueryTaskStatus', { taskId })).toMatchObject({
+      status: 'FAILURE',
+      message: expect.stringContaining('the replica replica-1 that ran it was lost'),
+    });
     // The interrupted task holds no place under the limit of one.
     const next = await second.agent.stream('RunAgentInstruction', SHORT_TASK).ended;
     expect(next.at(-1)).toMatchObject({ stage: 'finished' });
   });
 
-  it('refuses to start under the TASK_INSTANCE_ID of a running replica, whose tasks go on', async () => {
-    const first = await startService();
+  it('started beside another one of the same name, leaves what that one runs alone', async () => {
+    const first = await startService({ TASK_LEASE_MS: '1000' });
     const running = first.agent.stream('RunAgentInstruction', LONG_TASK);
     const { taskId } = await running.next();
-    const { code, output } = await startInVain({
-      TASK_STORAGE_BACKEND: 'postgres',
-      POSTGRES_CONNECTION_STRING: database.connectionString,
-      GRPC_PORT: String(await findFreePort()),
-      TASK_INSTANCE_ID: 'replica-1',
-    });
-    expect({ code, output }).toEqual({
-      code: 1,
-      output: expect.stringContaining(
-        'TASK_INSTANCE_ID is "replica-1", under which another process runs; give each replica its own',
-      ),
-    });
-    expect(await first.agent.call('QueryTaskStatus', { taskId })).toMatchObject({
+    const second = await startService({ TASK_LEASE_MS: '1000' });
+    const expired = async (): Promise<boolean> => {
+      const [row] = await database.query(
+        `SELECT NOW() - started_at > INTERVAL '2 seconds' AS expired FROM agent_tasks WHERE task_id = $1`,
+        [taskId],
+      );
+      return row?.['expired'] === true;
+    };
+    await eventually(expired, (isExpired) => isExpired);
+    expect(await second.agent.call('QueryTaskStatus', { taskId })).toMatchObject({
       status: 'RUNNING',
     });
     running.call.cancel();
