@@ -145,19 +145,3 @@ describeReplicas('A request with secrets', (replicas) => {
     expect(task.error).toBe('The stored request of the task cannot be read.');
   });
 });
-
-describeReplicas('The keys of the global configuration', (replicas) => {
-  it('reach the other replicas, sealed', async () => {
-    const options = { encryptionKeys: FIRST_KEY, allowSetGlobalConfig: true };
-    const one = await replicas.start('host:1', options);
-    const two = await replicas.start('host:2', options);
-    const { runningConfig } = REQUEST;
-    await one.service.agent.call('SetGlobalCommonConfig', { commonConfig: runningConfig });
-    const stored = await replicas.storage.settings.getSetting('global_common_config');
-    expect(JSON.stringify(stored)).not.toMatch(/(key|model)-secret/);
-    const answered = await two.service.agent.call('GetGlobalCommonConfig');
-    expect(JSON.stringify(answered)).not.toMatch(/(key|model)-secret/);
-    await submitTo(two);
-    expect((await two.runner.next()).run.request).toMatchObject({ runningConfig });
-  });
-});
