@@ -57,7 +57,8 @@ export class Data {
     return this;
   }
 
-  addEvents(task: Task, events: NewTaskEvent[], status: TaskStatus | null): number {
+  /** @param now the time of the whole write */
+  addEvents(task: Task, events: NewTaskEvent[], status: TaskStatus | null, now: Date): number {
     const log = this.events.get(task.taskId) ?? [];
     events.forEach((event, index) => {
       log.push({
@@ -65,7 +66,7 @@ export class Data {
         taskId: task.taskId,
         sequence: log.length + 1,
         status: index === events.length - 1 ? status : null,
-        createdAt: this.clock.now(),
+        createdAt: now,
       });
     });
     this.events.set(task.taskId, log);

@@ -76,7 +76,7 @@ export class MapTasks implements TaskOperations {
       startedAt: parsed.status === 'running' ? now : null,
       finishedAt: null,
     };
-    const lastEventSequence = data.addEvents(created, events, parsed.status);
+    const lastEventSequence = data.addEvents(created, events, parsed.status, now);
     data.tasks.set(parsed.taskId, { ...created, lastEventSequence });
     data.changes.tell(queue ? 'queued' : 'written', parsed.taskId);
     return true;
@@ -116,7 +116,7 @@ export class MapTasks implements TaskOperations {
       ...(status === undefined ? {} : { status }),
       ...(status === 'running' ? { startedAt: now } : {}),
       ...(ends ? { finishedAt: now, ...FORGOTTEN_AT_THE_END } : {}),
-      lastEventSequence: data.addEvents(task, events, status ?? null),
+      lastEventSequence: data.addEvents(task, events, status ?? null, now),
       version: task.version + 1,
       updatedAt: now,
     };
@@ -190,7 +190,7 @@ export class MapTasks implements TaskOperations {
       throw new IllegalTransitionError(id, task.status, null);
     }
     assertWriter(task, guards);
-    const lastEventSequence = data.addEvents(task, parsed, null);
+    const lastEventSequence = data.addEvents(task, parsed, null, data.clock.now());
     data.tasks.set(id, { ...task, lastEventSequence });
     data.changes.tell('written', id);
     return lastEventSequence;
