@@ -7,6 +7,8 @@ const LOCK_NOT_AVAILABLE = '55P03';
 /** SQLSTATE: https://www.postgresql.org/docs/18/errcodes-appendix.html */
 const CODE_BY_SQLSTATE: ReadonlyMap<string, TaskStorageErrorCode> = new Map([
   ['25006', 'UNAVAILABLE'], // read_only_sql_transaction: a standby, or a primary demoted under us
+  ['25P03', 'UNAVAILABLE'], // idle_in_transaction_session_timeout: this process was frozen meanwhile
+  ['25P04', 'UNAVAILABLE'], // transaction_timeout
   ['40001', 'UNAVAILABLE'], // serialization_failure
   ['40P01', 'UNAVAILABLE'], // deadlock_detected
   ['55000', 'UNAVAILABLE'], // object_not_in_prerequisite_state: a database that takes no connections
@@ -26,6 +28,9 @@ const CODE_BY_SQLSTATE_CLASS: ReadonlyMap<string, TaskStorageErrorCode> = new Ma
   ['58', 'UNAVAILABLE'], // system errors
   ['28', 'MISCONFIGURED'], // invalid authorization
 ]);
+
+/** After these the session is over, or of no more use. */
+const CONNECTION_ENDED = new Set(['25006', '25P03', '25P04']);
 
 const NETWORK_ERRORS = new Set([
   'ECONNREFUSED',
@@ -101,7 +106,7 @@ export function isConnectionGone(error: unknown): boolean {
   const cause = driverErrorOf(error);
   const code = readCode(cause);
   return (
-    code === '25006' ||
+    CONNECTION_ENDED.has(code) ||
     (code.length === 5 && ['08', '57P'].some((prefix) => code.startsWith(prefix))) ||
     NETWORK_ERRORS.has(code) ||
     (code === '' && classify(cause) === 'UNAVAILABLE')
