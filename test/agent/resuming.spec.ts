@@ -1,5 +1,12 @@
 import { expect, it } from '@jest/globals';
-import { describeReplicas, search, stopReplica, submitTo } from '../support/agent-replicas.js';
+import { TaskStorageError } from '../../src/task/errors.js';
+import {
+  describeReplicas,
+  pass,
+  search,
+  stopReplica,
+  submitTo,
+} from '../support/agent-replicas.js';
 import { ScriptedRunner } from '../support/scripted-runner.js';
 
 function resumable(stopsWhenTold = true): ScriptedRunner {
@@ -132,14 +139,14 @@ describeReplicas('A task of a resumable runner', (replicas) => {
     const first = await stubborn.next();
     replica.line.intercept(async (operation) => {
       if (operation === 'renew') {
-        await new Promise(() => undefined);
+        throw new TaskStorageError('UNAVAILABLE', 'down');
       }
     });
-    await replica.clock.advance(20_000);
+    await pass(replica, 20_000);
     await first.aborted;
     replica.line.intercept(null);
     await replicas.expireLease(taskId);
-    await replica.clock.advance(20_000);
+    await search(replica);
     await replicas.untilTask(taskId, ({ attempt }) => attempt === 2);
     expect(stubborn.started).toBe(1);
     first.fail(new Error('stopped'));

@@ -1,0 +1,110 @@
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import { InvalidTaskError, TaskStorageError } from '../../src/task/errors.js';
+import { REQUEST } from '../support/agent-parts.js';
+import { LEASE_MS, SupervisedAgent } from '../support/supervised-agent.js';
+
+const CONFUSED = new TaskStorageError('INTERNAL', 'The storage is confused');
+
+describe('A supervisor whose storage is slow or refuses', () => {
+  let agent: SupervisedAgent;
+
+  beforeEach(() => {
+    agent = new SupervisedAgent();
+  });
+
+  it('ends a task as an error when a stage is refused for good', async () => {
+    const { taskId } = await agent.supervisor.submit(REQUEST);
+    const run = await agent.runner.next();
+    agent.refuse('appendEvents', 1, new InvalidTaskError('events', 'is refused'));
+    void run.report('one');
+    await run.aborted;
+    expect((await agent.eventsOf(taskId)).at(-1)).toMatchObject({
+      stage: 'error',
+      message: 'The progress of the task could not be stored.',
+    });
+  });
+
+  it('ends a task as an error when its end is refused', async () => {
+    const { taskId } = await agent.supervisor.submit(REQUEST);
+    const run = await agent.runner.next();
+    agent.refuse('updateTask', 1, new InvalidTaskError('result', 'is refused'));
+    run.finish({ result: 'too large' });
+    expect((await agent.eventsOf(taskId)).at(-1)).toMatchObject({
+      stage: 'error',
+      message: 'The end of the task could not be stored.',
+    });
+  });
+
+  it('ends a task as an error, and never runs it, when its start is refused', async () => {
+    agent.refuse('updateTask', 1, CONFUSED);
+    const { taskId } = await agent.supervisor.submit(REQUEST);
+    expect((await agent.eventsOf(taskId)).at(-1)).toMatchObject({
+      stage: 'error',
+      message: 'The start of the task could not be stored.',
+    });
+    expect(agent.runner.started).toBe(0);
+  });
+
+  it('ends a task in the end, however often the storage refuses to', async () => {
+    agent.refuse('updateTask', 10, CONFUSED);
+    const { taskId } = await agent.supervisor.submit(REQUEST);
+    await agent.clock.advance(60_000);
+    expect((await agent.stagesOf(taskId)).at(-1)).toBe('error');
+    expect(await agent.storage.countActiveTasks()).toBe(0);
+    expect(await agent.operationsWithin(60_000)).toEqual([]);
+  });
+
+  it('gives up a task that the storage refuses to end when the service stops', async () => {
+    agent.refuse('updateTask', Infinity, CONFUSED);
+    const { taskId } = await agent.supervisor.submit(REQUEST);
+    const stopped = agent.supervisor.stop(0);
+    await agent.clock.advance(10_000);
+    await stopped;
+    await agent.clock.advance(10_000);
+    expect(agent.logger.messages('error').join()).toContain(`Task ${taskId} is left as it is`);
+    expect(await agent.operationsWithin(60_000)).toEqual([]);
+  });
+
+  it('never starts the runner of a task whose creation took as long as its lease', async () => {
+    const create = agent.holdBack('createTask');
+    const submission = agent.supervisor.submit(REQUEST);
+    await create.reached;
+    await agent.clock.advance(LEASE_MS);
+    create.letGo();
+    const { taskId } = await submission;
+    await agent.supervisor.stop(0);
+    expect(agent.runner.started).toBe(0);
+    expect((await agent.storage.getTask(taskId))?.status).toBe('pending');
+    expect(agent.logger.messages('warn').join()).toContain(
+      'its lease could not be renewed in time',
+    );
+  });
+
+  it('asks the clock before it starts a runner, because timers may be late', async () => {
+    const start = agent.holdBack('updateTask');
+    // From here on as if the machine slept: time passes, and no timer fires.
+    agent.clock.after = () => () => undefined;
+    const { taskId } = await agent.supervisor.submit(REQUEST);
+    await start.reached;
+    await agent.keeper.stop();
+    await agent.clock.advance(LEASE_MS);
+    start.letGo();
+    await agent.supervisor.stop(0);
+    expect(agent.runner.started).toBe(0);
+    expect((await agent.storage.getTask(taskId))?.status).toBe('running');
+  });
+
+  it('interrupts a task that was being created when the service was stopped', async () => {
+    const create = agent.holdBack('createTask');
+    const submission = agent.supervisor.submit(REQUEST);
+    await create.reached;
+    const stopped = agent.supervisor.stop(10);
+    await agent.clock.advance(10);
+    create.letGo();
+    await stopped;
+    const { taskId } = await submission;
+    expect(await agent.storage.getTask(taskId)).toMatchObject({ finalState: 'interrupted' });
+    expect(agent.runner.started).toBe(0);
+    await expect(agent.supervisor.submit(REQUEST)).rejects.toMatchObject({ code: 'STOPPING' });
+  });
+});
