@@ -39,4 +39,4 @@ export * from './task/options-input.js';
 export * from './task/task-input.js';
 export * from './task/write-guards.js';
 export { MAX_INTEGER, MAX_PAGE_SIZE } from './task/value-parsers.js';
-export { canStillRun, predecessorsOf } from './task/task-lifecycle.js';
+export { canStillRun, predecessorsOf, waitsInQueue } from './task/task-lifecycle.js';

@@ -4,6 +4,7 @@ import {
   parseClaimExpired,
   parseClaimQueued,
   parseRenewal,
+  waitsInQueue,
   type ClaimedTask,
   type ClaimExpiredOptions,
   type ClaimQueuedOptions,
@@ -89,8 +90,8 @@ export class MapLeases implements TaskLeases {
   }
 }
 
-function isQueued({ status, queuedAt, leaseOwner }: Task): boolean {
-  return status === 'pending' && queuedAt !== null && leaseOwner === null;
+function isQueued(task: Task): boolean {
+  return waitsInQueue(task) && task.leaseOwner === null;
 }
 
 /** Orders tasks by a time, the earliest first, and by code point where the times are equal. */

@@ -118,9 +118,9 @@ const providers: Provider[] = [
       settings: AgentSettings,
       runner: AgentRunner | null = null,
     ): TaskSupervisorContext => {
-      const { keyRing, maxTasksPerReplica } = settings;
+      const { keyRing } = settings;
       const sources = { storage, clock, keeper, runs, globalConfig, keyRing };
-      return { ...sources, settings, maxTasksPerReplica, runner };
+      return { ...sources, settings, runner };
     },
   },
   {

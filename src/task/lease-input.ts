@@ -12,13 +12,16 @@ import {
   identifier,
   MAX_INTEGER,
   MAX_PAGE_SIZE,
+  optionalCount,
   wholeNumber,
 } from './value-parsers.js';
 
 /* What comes in about leases, checked and copied. */
 
 const DAY_MS = 86_400_000;
-const MAX_RENEWED_TASKS = 10_000;
+
+/** The most tasks whose leases one call renews. */
+export const MAX_RENEWED_TASKS = 10_000;
 
 const leaseMs = wholeNumber(1, DAY_MS);
 const limit = wholeNumber(1, MAX_PAGE_SIZE);
@@ -95,11 +98,8 @@ export function parseClaimQueued(options: ClaimQueuedOptions): ParsedClaimQueued
   return {
     ...term(source, ''),
     limit: limit(source['limit'], 'limit'),
-    maxHeldTasks: maxHeldTasks === undefined ? null : count(maxHeldTasks, 'maxHeldTasks'),
-    maxHeldTasksPerTenant:
-      maxHeldTasksPerTenant === undefined
-        ? null
-        : count(maxHeldTasksPerTenant, 'maxHeldTasksPerTenant'),
+    maxHeldTasks: optionalCount(maxHeldTasks, 'maxHeldTasks'),
+    maxHeldTasksPerTenant: optionalCount(maxHeldTasksPerTenant, 'maxHeldTasksPerTenant'),
   };
 }
 

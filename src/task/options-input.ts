@@ -21,6 +21,7 @@ import {
   MAX_INTEGER,
   MAX_PAGE_SIZE,
   oneOf,
+  optionalCount,
   refuse,
   text,
   wholeNumber,
@@ -32,12 +33,7 @@ const DEFAULT_PAGE_SIZE = 100;
 const MAX_AGE_DAYS = 36_500;
 
 const limit = wholeNumber(1, MAX_PAGE_SIZE);
-const count = wholeNumber(0, MAX_INTEGER);
 const stage = identifier;
-
-function optionalCount(value: unknown, option: string): number | null {
-  return value === undefined ? null : count(value, option);
-}
 
 /** @throws {InvalidTaskError} naming the event */
 export function parseEvents(events: readonly NewTaskEvent[] | undefined): NewTaskEvent[] {

@@ -34,12 +34,14 @@ export function predecessorsOf(next: TaskStatus): readonly TaskStatus[] {
   return TASK_STATUSES.filter((status) => FOLLOWERS[status].includes(next));
 }
 
-/**
- * Whether a task whose lease has ended can still be run: it has attempts left, or it was queued and
- * is still pending, which means that nobody has ever run it.
- */
+/** Whether a task was queued and is still pending, which means that nobody has ever run it. */
+export function waitsInQueue(task: Pick<Task, 'status' | 'queuedAt'>): boolean {
+  return task.status === 'pending' && task.queuedAt !== null;
+}
+
+/** Whether a task whose lease has ended can still be run: it has attempts left, or was never run. */
 export function canStillRun(
   task: Pick<Task, 'status' | 'queuedAt' | 'attempt' | 'maxAttempts'>,
 ): boolean {
-  return task.attempt < task.maxAttempts || (task.status === 'pending' && task.queuedAt !== null);
+  return task.attempt < task.maxAttempts || waitsInQueue(task);
 }

@@ -80,6 +80,11 @@ export function wholeNumber(minimum: number, maximum: number) {
   };
 }
 
+/** A count, or `null` when there is none to keep to. */
+export function optionalCount(value: unknown, field: string): number | null {
+  return value === undefined ? null : wholeNumber(0, MAX_INTEGER)(value, field);
+}
+
 export function boolean(value: unknown, field: string): boolean {
   return typeof value === 'boolean' ? value : refuse(field, value, 'true or false');
 }

@@ -1,7 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
 import { DataSource } from 'typeorm';
-import { createPostgresTaskStorage } from '../../src/storage/typeorm/index.js';
 import type { PostgresTaskStorageOptions } from '../../src/storage/typeorm/index.js';
 import { ChangeListener } from '../../src/storage/typeorm/change-listener.js';
 import { ChangeNotifier } from '../../src/storage/typeorm/change-notifier.js';
@@ -15,34 +14,14 @@ import type { TaskChange } from '../../src/task/task-change.js';
 import type { TaskStorage } from '../../src/task/task-storage.js';
 import { eventually } from '../support/eventually.js';
 import { createGate } from '../support/gate.js';
-import { createTestDatabase, type TestDatabase } from '../support/test-database.js';
+import { usePostgresStorages } from '../support/postgres-storages.js';
 
 const HOUR_MS = 3_600_000;
 const MISSED = { kind: 'missed', taskId: '' };
 const CHANNEL = new SchemaNames('public', 'agent_tasks').channel;
 
-let database: TestDatabase;
-let opened: TaskStorage[];
-
-beforeEach(async () => {
-  database = await createTestDatabase();
-  opened = [];
-});
-
-afterEach(async () => {
-  await Promise.all(opened.map(async (storage) => storage.close()));
-  await database.drop();
-});
-
-async function open(options: PostgresTaskStorageOptions = {}): Promise<TaskStorage> {
-  const storage = await createPostgresTaskStorage({
-    ...(options.dataSource === undefined && { connectionString: database.connectionString }),
-    connectRetryMs: 0,
-    ...options,
-  });
-  opened.push(storage);
-  return storage;
-}
+const postgres = usePostgresStorages();
+const { open } = postgres;
 
 async function isLive(storage: TaskStorage, expected = true): Promise<void> {
   await eventually(
@@ -70,7 +49,7 @@ function newTask(taskId: string) {
 
 /** A session that counts the notifications on the channel of the tables. */
 async function listenDirectly(): Promise<{ payloads: string[]; end: () => Promise<void> }> {
-  const client = new pg.Client({ connectionString: database.connectionString });
+  const client = new pg.Client({ connectionString: postgres.database.connectionString });
   const payloads: string[] = [];
   client.on('notification', ({ payload }) => payloads.push(payload ?? ''));
   await client.connect();
@@ -79,11 +58,11 @@ async function listenDirectly(): Promise<{ payloads: string[]; end: () => Promis
 }
 
 async function notify(payload: string): Promise<void> {
-  await database.query('SELECT pg_notify($1, $2)', [CHANNEL, payload]);
+  await postgres.database.query('SELECT pg_notify($1, $2)', [CHANNEL, payload]);
 }
 
 async function endListeningSessions(): Promise<void> {
-  const ended = await database.query(
+  const ended = await postgres.database.query(
     `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
      WHERE datname = current_database() AND query LIKE 'LISTEN %'`,
   );
@@ -347,10 +326,10 @@ describe('a listening session', () => {
 
   it('is not waited for at the start, and is there when it can be', async () => {
     await (await open()).close();
-    await database.query(`CREATE ROLE single LOGIN PASSWORD 'single' CONNECTION LIMIT 1`);
-    await database.query(`GRANT ALL ON ALL TABLES IN SCHEMA public TO single`);
+    await postgres.database.query(`CREATE ROLE single LOGIN PASSWORD 'single' CONNECTION LIMIT 1`);
+    await postgres.database.query(`GRANT ALL ON ALL TABLES IN SCHEMA public TO single`);
     const warnings: string[] = [];
-    const url = new URL(database.connectionString);
+    const url = new URL(postgres.database.connectionString);
     url.username = url.password = 'single';
     try {
       const storage = await open({
@@ -362,22 +341,22 @@ describe('a listening session', () => {
         () => warnings,
         (all) => all.length > 0,
       );
-      await database.query('ALTER ROLE single CONNECTION LIMIT 10');
+      await postgres.database.query('ALTER ROLE single CONNECTION LIMIT 10');
       const changes = record(storage);
       await isLive(storage);
       expect(changes).toEqual([MISSED]);
       expect(warnings).toEqual([expect.stringMatching(/notifications do not arrive: .*too many/)]);
       expect(await storage.createTask(newTask('a'))).toBe(true);
     } finally {
-      await Promise.all(opened.map(async (storage) => storage.close()));
-      await database.query(`DROP OWNED BY single; DROP ROLE single`);
+      await postgres.closeAll();
+      await postgres.database.query(`DROP OWNED BY single; DROP ROLE single`);
     }
   });
 
   it("of an application's own data source is ended with the storage", async () => {
     const dataSource = await new DataSource({
       type: 'postgres',
-      url: database.connectionString,
+      url: postgres.database.connectionString,
       // The pool ends no session by itself.
       extra: { idleTimeoutMillis: 0 },
     }).initialize();
@@ -387,7 +366,7 @@ describe('a listening session', () => {
     // Five seconds are what closing waits at the most for a session that does not come back.
     expect(performance.now() - closedAt).toBeLessThan(4_000);
     const listening = async (): Promise<unknown[]> =>
-      database.query(
+      postgres.database.query(
         `SELECT 1 FROM pg_stat_activity
          WHERE datname = current_database() AND query LIKE 'LISTEN %'`,
       );
@@ -407,7 +386,7 @@ describe('a listener', () => {
   beforeEach(async () => {
     dataSource = await new DataSource({
       type: 'postgres',
-      url: database.connectionString,
+      url: postgres.database.connectionString,
     }).initialize();
     connection = new PostgresConnection(dataSource, true);
   });

@@ -1,8 +1,6 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import pg from 'pg';
 import { DataSource } from 'typeorm';
-import { createPostgresTaskStorage } from '../../src/storage/typeorm/index.js';
-import type { PostgresTaskStorageOptions } from '../../src/storage/typeorm/index.js';
 import {
   claimExpiredTasks,
   claimQueuedTasks,
@@ -15,32 +13,12 @@ import type { SqlStatement } from '../../src/storage/typeorm/sql-parameters.js';
 import type { TaskStorage } from '../../src/task/task-storage.js';
 import { eventually } from '../support/eventually.js';
 import { insertOriginalRow } from '../support/original-service.js';
-import { createTestDatabase, type TestDatabase } from '../support/test-database.js';
+import { usePostgresStorages } from '../support/postgres-storages.js';
 
 const HOUR_MS = 3_600_000;
 
-let database: TestDatabase;
-let opened: TaskStorage[];
-
-beforeEach(async () => {
-  database = await createTestDatabase();
-  opened = [];
-});
-
-afterEach(async () => {
-  await Promise.all(opened.map(async (storage) => storage.close()));
-  await database.drop();
-});
-
-async function open(options: PostgresTaskStorageOptions = {}): Promise<TaskStorage> {
-  const storage = await createPostgresTaskStorage({
-    connectionString: database.connectionString,
-    connectRetryMs: 0,
-    ...options,
-  });
-  opened.push(storage);
-  return storage;
-}
+const postgres = usePostgresStorages();
+const { open } = postgres;
 
 function newTask(taskId: string, tenantId = 'default') {
   return { taskId, tenantId, query: 'add 2 and 2', maxSteps: 5 };
@@ -56,7 +34,7 @@ function minutesAgo(minutes: number): string {
 
 /** Runs the work while another session of the database has a transaction open. */
 async function besideTransaction(sql: string, work: () => Promise<void>): Promise<void> {
-  const client = new pg.Client({ connectionString: database.connectionString });
+  const client = new pg.Client({ connectionString: postgres.database.connectionString });
   await client.connect();
   try {
     await client.query('BEGIN');
@@ -131,7 +109,7 @@ describe('claiming from the queue', () => {
 
   it('claims nothing that was never queued, such as what the original service created', async () => {
     const storage = await open();
-    await insertOriginalRow(database, {
+    await insertOriginalRow(postgres.database, {
       taskId: 'theirs',
       status: 'pending',
       createdAt: minutesAgo(5),
@@ -154,7 +132,7 @@ describe('claiming from the queue', () => {
     await besideTransaction(TAKE_ADMISSION_LOCK, async () => {
       claiming = storage.leases.claimQueued(term);
       await eventually(
-        async () => database.query(`SELECT 1 FROM pg_locks WHERE NOT granted`),
+        async () => postgres.database.query(`SELECT 1 FROM pg_locks WHERE NOT granted`),
         (waiting) => waiting.length === 1,
       );
       await queue(storage, 'later');
@@ -175,7 +153,7 @@ describe('claiming what has expired', () => {
       ['stale', 61],
       ['fresh', 59],
     ] as const) {
-      await insertOriginalRow(database, {
+      await insertOriginalRow(postgres.database, {
         taskId,
         status: 'running',
         createdAt: minutesAgo(600),
@@ -194,11 +172,11 @@ describe('claiming what has expired', () => {
     const storage = await open();
     await storage.createTask(newTask('leased-early'), { lease: { owner: 'gone', leaseMs: 1 } });
     await storage.createTask(newTask('leased-late'), { lease: { owner: 'gone', leaseMs: 1 } });
-    await database.query(
+    await postgres.database.query(
       `UPDATE agent_tasks SET lease_expires_at =
          NOW() - INTERVAL '1 minute' * CASE task_id WHEN 'leased-early' THEN 90 ELSE 30 END`,
     );
-    await insertOriginalRow(database, {
+    await insertOriginalRow(postgres.database, {
       taskId: 'stale',
       status: 'running',
       createdAt: minutesAgo(600),
@@ -251,7 +229,7 @@ describe('claiming what has expired', () => {
   it('leaves a task alone that the original service ended without clearing its owner', async () => {
     const storage = await open();
     await storage.createTask(newTask('theirs'), { lease: { owner: 'gone', leaseMs: 1 } });
-    await database.query(`UPDATE agent_tasks SET status = 'finished', updated_at = NOW()`);
+    await postgres.database.query(`UPDATE agent_tasks SET status = 'finished', updated_at = NOW()`);
     expect(await storage.leases.claimExpired(term)).toEqual([]);
     expect(await storage.leases.renew({ owner: 'gone', leaseMs: HOUR_MS })).toEqual(new Map());
   });
@@ -274,7 +252,7 @@ it('renews without touching an index (heap-only updates)', async () => {
   await storage.close();
   const counted = await eventually(
     async () =>
-      database.query(
+      postgres.database.query(
         `SELECT n_tup_upd::int AS all, n_tup_hot_upd::int AS hot FROM pg_stat_user_tables
          WHERE relname = 'agent_tasks'`,
       ),
@@ -285,17 +263,19 @@ it('renews without touching an index (heap-only updates)', async () => {
 
 describe('a large table of ended tasks', () => {
   async function planOf({ text, values }: SqlStatement): Promise<string> {
-    const rows = await database.query<{ 'QUERY PLAN': string }>(`EXPLAIN ${text}`, [...values]);
+    const rows = await postgres.database.query<{ 'QUERY PLAN': string }>(`EXPLAIN ${text}`, [
+      ...values,
+    ]);
     return rows.map((row) => row['QUERY PLAN']).join('\n');
   }
 
   it('is not read through to find queued, expired and own tasks', async () => {
     const storage = await open();
-    await database.query(
+    await postgres.database.query(
       `INSERT INTO agent_tasks (task_id, status, query, max_steps, finished_at, queued_at)
        SELECT 'ended-' || n, 'finished', 'q', 1, NOW(), NOW() FROM generate_series(1, 20000) n`,
     );
-    await database.query(
+    await postgres.database.query(
       `INSERT INTO agent_tasks (task_id, status, query, max_steps, queued_at)
        SELECT 'queued-' || n, 'pending', 'q', 1, NOW() FROM generate_series(1, 2000) n`,
     );
@@ -305,7 +285,7 @@ describe('a large table of ended tasks', () => {
         { lease: { owner: index < 10 ? 'me' : 'other', leaseMs: HOUR_MS } },
       );
     }
-    await database.query('VACUUM ANALYZE agent_tasks');
+    await postgres.database.query('VACUUM ANALYZE agent_tasks');
     const names = new SchemaNames('public', 'agent_tasks');
     const term = { owner: 'me', leaseMs: 1000, limit: 10 };
     const queued = { ...term, maxHeldTasks: null, maxHeldTasksPerTenant: null };
@@ -336,13 +316,13 @@ describe('a large table of ended tasks', () => {
 it('brings a database of an earlier version up to date, and its leases count as ended', async () => {
   const earlier = await new DataSource({
     type: 'postgres',
-    url: database.connectionString,
+    url: postgres.database.connectionString,
     migrations: createMigrations(new SchemaNames('public', 'agent_tasks'), 'UTC').slice(0, 3),
     migrationsTableName: 'agent_tasks_migrations',
   }).initialize();
   await earlier.runMigrations();
   await earlier.destroy();
-  await database.query(
+  await postgres.database.query(
     `INSERT INTO agent_tasks (task_id, status, query, max_steps, lease_owner)
      VALUES ('held', 'running', 'q', 1, 'earlier'), ('free', 'pending', 'q', 1, NULL)`,
   );
@@ -357,7 +337,7 @@ it('brings a database of an earlier version up to date, and its leases count as 
   });
   expect(await storage.getTask('free')).toMatchObject({ leaseOwner: null, leaseExpiresAt: null });
   // Written by an earlier version that still runs.
-  await database.query(
+  await postgres.database.query(
     `INSERT INTO agent_tasks (task_id, status, query, max_steps, lease_owner)
      VALUES ('held-later', 'running', 'q', 1, 'earlier')`,
   );

@@ -1,38 +1,15 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { beforeEach, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
-import { createPostgresTaskStorage } from '../../src/storage/typeorm/index.js';
-import type { PostgresTaskStorageOptions } from '../../src/storage/typeorm/index.js';
-import type { TaskStorage } from '../../src/task/task-storage.js';
 import { createOriginalTable, insertOriginalRow } from '../support/original-service.js';
-import { createTestDatabase, type TestDatabase } from '../support/test-database.js';
+import { usePostgresStorages } from '../support/postgres-storages.js';
 
 const newTask = { taskId: 'new', query: 'add 2 and 2', maxSteps: 5 };
 
-let database: TestDatabase;
-let opened: TaskStorage[];
-
-beforeEach(async () => {
-  database = await createTestDatabase();
-  opened = [];
-});
-
-afterEach(async () => {
-  await Promise.all(opened.map(async (storage) => storage.close()));
-  await database.drop();
-});
-
-async function open(options: PostgresTaskStorageOptions = {}): Promise<TaskStorage> {
-  const storage = await createPostgresTaskStorage({
-    connectionString: database.connectionString,
-    connectRetryMs: 0,
-    ...options,
-  });
-  opened.push(storage);
-  return storage;
-}
+const postgres = usePostgresStorages();
+const { open } = postgres;
 
 async function columnsOf(table: string): Promise<Record<string, string>> {
-  const rows = await database.query<{ column_name: string; data_type: string }>(
+  const rows = await postgres.database.query<{ column_name: string; data_type: string }>(
     'SELECT column_name, data_type FROM information_schema.columns WHERE table_name = $1',
     [table],
   );
@@ -40,7 +17,9 @@ async function columnsOf(table: string): Promise<Record<string, string>> {
 }
 
 async function indexNames(): Promise<string[]> {
-  const rows = await database.query<{ indexname: string }>('SELECT indexname FROM pg_indexes');
+  const rows = await postgres.database.query<{ indexname: string }>(
+    'SELECT indexname FROM pg_indexes',
+  );
   return rows.map((row) => row.indexname);
 }
 
@@ -75,7 +54,9 @@ describe('a fresh database', () => {
     );
     expect(await storages[0]?.createTask(newTask)).toBe(true);
     expect(await storages[9]?.getTask('new')).toMatchObject({ query: 'add 2 and 2' });
-    expect(await database.query('SELECT name FROM agent_tasks_migrations')).toHaveLength(5);
+    expect(await postgres.database.query('SELECT name FROM agent_tasks_migrations')).toHaveLength(
+      5,
+    );
   });
 
   it('gives one new schema to several storages that start at once', async () => {
@@ -103,7 +84,7 @@ describe('a fresh database', () => {
 
   it('is refused when it is newer than the code', async () => {
     await open();
-    await database.query(
+    await postgres.database.query(
       `INSERT INTO agent_tasks_migrations (timestamp, name) VALUES (2, 'FromTheFuture2')`,
     );
     await expect(open()).rejects.toMatchObject({
@@ -139,14 +120,14 @@ describe.each([true, false])(
   'a table of the original (conversation_history: %s)',
   (withConversationHistory) => {
     beforeEach(async () => {
-      await createOriginalTable(database, { withConversationHistory });
-      await insertOriginalRow(database, {
+      await createOriginalTable(postgres.database, { withConversationHistory });
+      await insertOriginalRow(postgres.database, {
         taskId: 'old-finished',
         status: 'finished',
         createdAt: '2025-01-01 10:00:00.123456',
         updatedAt: '2025-01-01 11:00:00',
       });
-      await insertOriginalRow(database, {
+      await insertOriginalRow(postgres.database, {
         taskId: 'old-running',
         status: 'running',
         createdAt: '2025-06-01 10:00:00',
@@ -191,12 +172,12 @@ describe.each([true, false])(
       expect(await columnsOf('agent_tasks')).toMatchObject({
         created_at: 'timestamp without time zone',
       });
-      expect(await database.query('SELECT * FROM agent_tasks')).toHaveLength(2);
+      expect(await postgres.database.query('SELECT * FROM agent_tasks')).toHaveLength(2);
     });
 
     it('leaves the migrations table of the original alone', async () => {
       await open();
-      expect(await database.query('SELECT version FROM schema_migrations')).toEqual([
+      expect(await postgres.database.query('SELECT version FROM schema_migrations')).toEqual([
         { version: '002' },
       ]);
     });
@@ -204,7 +185,7 @@ describe.each([true, false])(
     it('goes on taking the rows that the original writes, and every operation works on them', async () => {
       const storage = await open();
       const now = new Date().toISOString();
-      await insertOriginalRow(database, {
+      await insertOriginalRow(postgres.database, {
         taskId: 'late',
         status: 'pending',
         createdAt: now,
@@ -215,7 +196,7 @@ describe.each([true, false])(
       );
       expect(await storage.appendEvents('late', [{ stage: 'working', message: '' }])).toBe(1);
       // The original ends the task without knowing our columns.
-      await database.query(
+      await postgres.database.query(
         `UPDATE agent_tasks SET status = 'finished', updated_at = NOW() WHERE task_id = 'late'`,
       );
       expect(await storage.getTask('late')).toMatchObject({ status: 'finished', finishedAt: null });
@@ -231,7 +212,7 @@ describe.each([true, false])(
 
     it('cleans the ended rows of the original by the time of their last update', async () => {
       const storage = await open();
-      await insertOriginalRow(database, {
+      await insertOriginalRow(postgres.database, {
         taskId: 'lately-updated',
         status: 'error',
         createdAt: '2025-01-01 00:00:00',
@@ -247,10 +228,10 @@ describe.each([true, false])(
 );
 
 it('keeps the microseconds of the original when it pages', async () => {
-  await createOriginalTable(database, { withConversationHistory: true });
+  await createOriginalTable(postgres.database, { withConversationHistory: true });
   const storage = await open();
   for (let index = 0; index < 20; index += 1) {
-    await insertOriginalRow(database, {
+    await insertOriginalRow(postgres.database, {
       taskId: `task-${index}`,
       status: 'finished',
       createdAt: `2025-01-01 00:00:00.${String(100_000 + index)}+00`,
@@ -274,7 +255,7 @@ it('orders tasks of the same instant by the code points of their ids, on every p
   for (const taskId of ids) {
     await storage.createTask({ ...newTask, taskId });
   }
-  await database.query('UPDATE agent_tasks SET created_at = $1', [new Date()]);
+  await postgres.database.query('UPDATE agent_tasks SET created_at = $1', [new Date()]);
   const first = await storage.listTasks({ limit: 2 });
   const rest = await storage.listTasks({ pageToken: first.nextPageToken ?? '' });
   expect([...first.tasks, ...rest.tasks].map(({ taskId }) => taskId)).toEqual(ids);
@@ -298,7 +279,7 @@ it('reads times and JSON whatever the application and the database make of them'
 it('says which row and column it cannot understand', async () => {
   const storage = await open();
   await storage.createTask(newTask);
-  await database.query(`UPDATE agent_tasks SET status = 'sleeping'`);
+  await postgres.database.query(`UPDATE agent_tasks SET status = 'sleeping'`);
   await expect(storage.getTask('new')).rejects.toMatchObject({
     code: 'CORRUPT',
     message: expect.stringContaining('Task new: the column status'),

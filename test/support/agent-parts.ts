@@ -49,7 +49,6 @@ export function createAgentParts(
     globalConfig,
     keyRing,
     settings,
-    maxTasksPerReplica,
     runner,
   };
   return {

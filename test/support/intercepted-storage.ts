@@ -1,4 +1,5 @@
 import type { TaskStorage } from '../../src/task/task-storage.js';
+import { wrapStorage } from './wrapped-storage.js';
 
 /** Runs before an operation, those of `leases` included; a rejection takes its place. */
 export type Interceptor = (operation: string) => Promise<void>;
@@ -13,21 +14,12 @@ export interface InterceptedStorage {
 /** Puts itself before every operation of a storage. */
 export function interceptStorage(inner: TaskStorage): InterceptedStorage {
   let current: Interceptor | null = null;
-  const wrap = <T extends object>(wrapped: T): T =>
-    new Proxy(wrapped, {
-      get: (target, key) => {
-        const value: unknown = Reflect.get(target, key);
-        if (typeof value !== 'function') {
-          return key === 'leases' ? wrap(inner.leases) : value;
-        }
-        return async (...parameters: unknown[]) => {
-          await current?.(String(key));
-          return value.apply(target, parameters);
-        };
-      },
-    });
+  const storage = wrapStorage(inner, async (operation, carryOut) => {
+    await current?.(operation);
+    return carryOut();
+  });
   return {
-    storage: wrap(inner),
+    storage,
     intercept: (interceptor) => {
       current = interceptor;
     },

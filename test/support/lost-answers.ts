@@ -1,6 +1,7 @@
 import { TaskStorageError } from '../../src/task/errors.js';
 import type { TaskLeases } from '../../src/task/task-lease.js';
 import type { TaskStorage } from '../../src/task/task-storage.js';
+import { wrapStorage } from './wrapped-storage.js';
 
 /** A storage whose line may break after it has written and before it has answered. */
 export interface ForgetfulStorage {
@@ -12,26 +13,17 @@ export interface ForgetfulStorage {
 /** Puts itself behind every operation of a storage, those of `leases` included. */
 export function forgetfulStorage(inner: TaskStorage): ForgetfulStorage {
   const toLose = new Map<string, number>();
-  const wrap = <T extends object>(wrapped: T): T =>
-    new Proxy(wrapped, {
-      get: (target, key) => {
-        const value: unknown = Reflect.get(target, key);
-        if (typeof value !== 'function') {
-          return key === 'leases' ? wrap(inner.leases) : value;
-        }
-        return async (...parameters: unknown[]) => {
-          const answer: unknown = await value.apply(target, parameters);
-          const left = toLose.get(String(key)) ?? 0;
-          if (left > 0) {
-            toLose.set(String(key), left - 1);
-            throw new TaskStorageError('UNAVAILABLE', 'The answer was lost');
-          }
-          return answer;
-        };
-      },
-    });
+  const storage = wrapStorage(inner, async (operation, carryOut) => {
+    const answer = await carryOut();
+    const left = toLose.get(operation) ?? 0;
+    if (left > 0) {
+      toLose.set(operation, left - 1);
+      throw new TaskStorageError('UNAVAILABLE', 'The answer was lost');
+    }
+    return answer;
+  });
   return {
-    storage: wrap(inner),
+    storage,
     loseAnswers: (operation, count = 1) => {
       toLose.set(operation, count);
     },

@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { TaskStorage } from '../../src/task/task-storage.js';
 import { eventually } from './eventually.js';
+import { wrapStorage } from './wrapped-storage.js';
 
 /** A storage that tells when nobody waits for it. */
 export interface QuietStorage {
@@ -12,26 +13,16 @@ export interface QuietStorage {
 /** Counts the operations of a storage that are under way, those of `leases` included. */
 export function quietStorage(inner: TaskStorage): QuietStorage {
   let pending = 0;
-  const count = async (operation: () => unknown): Promise<unknown> => {
+  const storage = wrapStorage(inner, async (_operation, carryOut) => {
     pending += 1;
     try {
-      return await operation();
+      return await carryOut();
     } finally {
       pending -= 1;
     }
-  };
-  const wrap = <T extends object>(wrapped: T): T =>
-    new Proxy(wrapped, {
-      get: (target, key) => {
-        const value: unknown = Reflect.get(target, key);
-        if (typeof value !== 'function') {
-          return key === 'leases' ? wrap(inner.leases) : value;
-        }
-        return async (...parameters: unknown[]) => count(() => value.apply(target, parameters));
-      },
-    });
+  });
   return {
-    storage: wrap(inner),
+    storage,
     quiet: async () => {
       await nextTurn();
       await eventually(

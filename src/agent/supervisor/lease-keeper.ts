@@ -1,4 +1,5 @@
 import { Logger } from '@nestjs/common';
+import { MAX_RENEWED_TASKS } from '../../task/lease-input.js';
 import type { Clock } from '../../task/clock.js';
 import type { TaskStorage } from '../../task/task-storage.js';
 import { describeError } from '../describe-error.js';
@@ -9,9 +10,6 @@ const RENEWALS_PER_LEASE = 6;
 
 /** After this part of a lease without a renewal its runner is stopped, while it still has time to. */
 const SAFE_PART = 2 / 3;
-
-/** What one call to the storage takes. */
-const MAX_RENEWED_TASKS = 10_000;
 
 /**
  * The time for which leases are safe that were asked for at its beginning. Measured from before the
@@ -168,16 +166,13 @@ export class LeaseKeeper {
         if (this.#holds.get(taskId) !== hold) {
           continue;
         }
-        if (held.get(taskId) === hold.attempt && hold.span.order > span.order) {
-          // A later renewal was answered before this one.
-          continue;
-        }
-        if (held.get(taskId) === hold.attempt) {
+        if (held.get(taskId) !== hold.attempt) {
+          hold.onLost('gone');
+        } else if (hold.span.order < span.order) {
+          // Otherwise a later renewal was answered before this one.
           hold.span.delete(hold);
           hold.span = span;
           span.add(hold);
-        } else {
-          hold.onLost('gone');
         }
       }
     } catch (error) {

@@ -1,6 +1,7 @@
 import { Logger } from '@nestjs/common';
 import { TaskStorageError } from '../../task/errors.js';
 import type { ClaimedTask } from '../../task/task-lease.js';
+import { waitsInQueue } from '../../task/task-lifecycle.js';
 import type { Task } from '../../task/task.js';
 import { MAX_INTEGER } from '../../task/value-parsers.js';
 import type { AgentRunner } from '../agent-runner.js';
@@ -8,16 +9,12 @@ import { describeError } from '../describe-error.js';
 import { Alarm } from './alarm.js';
 import type { LeaseSpan } from './lease-keeper.js';
 import { replicaOf } from './lease-owner.js';
+import { pollIntervalMs } from './poll-interval.js';
 import { isUnavailable } from './storage-retry.js';
 import { failed, lost, stale, type TaskEnding } from './task-ending.js';
 import { restoreJob } from './task-job.js';
 import { TaskRecord } from './task-record.js';
 import type { TaskSupervisorContext } from './task-supervisor.js';
-
-/** How often to look for queued tasks by oneself, while the storage tells of new ones. */
-const LIVE_POLL_MS = 5_000;
-/** The same while it does not. */
-const POLL_MS = 1_000;
 
 /** Leases that have ended are looked for so often within the time of one. */
 const SEARCHES_PER_LEASE = 3;
@@ -76,7 +73,7 @@ export class TaskClaimer {
 
   async #claimUntilStopped(): Promise<void> {
     while (!this.#stopping.signal.aborted) {
-      const wasFull = await this.#attempt('Tasks', async () => this.#claim());
+      const wasFull = await this.#tryToClaim();
       if (!wasFull) {
         await this.#alarm.wait(this.#pollMs());
       }
@@ -86,17 +83,16 @@ export class TaskClaimer {
   #pollMs(): number {
     const { storage, keeper } = this.context;
     const searchMs = keeper.leaseMs / SEARCHES_PER_LEASE;
-    const queueMs = storage.changes.isLive ? LIVE_POLL_MS : POLL_MS;
-    return this.#isQueueing ? Math.min(searchMs, queueMs) : searchMs;
+    return this.#isQueueing ? Math.min(searchMs, pollIntervalMs(storage.changes)) : searchMs;
   }
 
-  /** @returns whether as many were claimed as were asked for; `false` when it failed */
-  async #attempt(what: string, claim: () => Promise<boolean>): Promise<boolean> {
+  /** @returns whether as many were claimed as there was room for; `false` when it failed */
+  async #tryToClaim(): Promise<boolean> {
     try {
-      return await claim();
+      return await this.#claim();
     } catch (error) {
       const log = isUnavailable(error) ? 'debug' : 'error';
-      this.#logger[log](`${what} were not claimed, which is tried again: ${describeError(error)}`);
+      this.#logger[log](`Tasks were not claimed, which is tried again: ${describeError(error)}`);
       return false;
     }
   }
@@ -210,10 +206,9 @@ export class TaskClaimer {
   }
 }
 
-/** A task that was queued and is still pending was never run, by nobody. */
+/** Whether the task, claimed as it is, may be run: what was never run may be by any runner. */
 function mayRun(task: Task, lostOwner: string | null, runner: AgentRunner): boolean {
-  const isUntouched = task.status === 'pending' && task.queuedAt !== null;
   const isResumable =
     lostOwner !== null && runner.resumable === true && task.attempt <= task.maxAttempts;
-  return isUntouched || isResumable;
+  return waitsInQueue(task) || isResumable;
 }

@@ -6,6 +6,7 @@ import type { Task } from '../../task/task.js';
 import { ServiceStoppingError, TaskNotFoundError } from '../agent-errors.js';
 import { describeState } from '../task-messages.js';
 import { Alarm } from './alarm.js';
+import { pollIntervalMs } from './poll-interval.js';
 import { isUnavailable, retryWhileUnavailable } from './storage-retry.js';
 import type { TaskWakeUps } from './task-wake-ups.js';
 
@@ -14,12 +15,6 @@ const MAX_PAGE_EVENTS = 20;
 
 /** About how much text a follower holds; a single event may be larger. */
 const MAX_PAGE_CHARACTERS = 1_000_000;
-
-/** How often to look by oneself, while the storage tells of what other processes have written. */
-const LIVE_POLL_MS = 5_000;
-
-/** The same while it does not. */
-const POLL_MS = 1_000;
 
 /**
  * After so long in vain the task itself is read too, payload and all: it may have been deleted, or
@@ -117,7 +112,7 @@ export class TaskFollower {
         if (this.#stopping.signal.aborted) {
           throw new ServiceStoppingError();
         }
-        const pollMs = this.wakeUps.isLive ? LIVE_POLL_MS : POLL_MS;
+        const pollMs = pollIntervalMs(this.wakeUps);
         waitedMs += (await alarm.wait(pollMs)) ? 0 : pollMs;
         taskReadDue ||= waitedMs >= TASK_READ_MS;
       }

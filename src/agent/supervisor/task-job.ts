@@ -115,9 +115,12 @@ function parseStored(taskId: string, stored: unknown): RunAgentInstruction {
   return parsed.data;
 }
 
-/** The task that is continued may have been deleted while this one waited. */
 async function readPrevious(taskId: string, storage: TaskStorage): Promise<PreviousTask> {
-  const previous = isTaskId(taskId) ? await storage.getTask(taskId) : null;
+  return toPreviousTask(taskId, isTaskId(taskId) ? await storage.getTask(taskId) : null);
+}
+
+/** @param previous `null` when it was deleted while the task that continues it waited */
+export function toPreviousTask(taskId: string, previous: Task | null): PreviousTask {
   return {
     taskId,
     conversationHistory: previous?.conversationHistory ?? null,

@@ -7,7 +7,13 @@ import { storableJson } from '../storable-text.js';
 import { sandboxInfoOf, type RunAgentInstruction } from '../wire/agent-requests.js';
 import { maskRequest } from '../wire/secrets.js';
 import { isTaskId } from '../wire/task-id.js';
-import { hasSecrets, timeoutSecondsOf, type JobSources, type TaskJob } from './task-job.js';
+import {
+  hasSecrets,
+  timeoutSecondsOf,
+  toPreviousTask,
+  type JobSources,
+  type TaskJob,
+} from './task-job.js';
 
 const DEFAULT_MAX_STEPS = 50;
 
@@ -46,6 +52,7 @@ export async function prepareSubmission(
   const effective = storableJson({ ...request, runningConfig }, 'request');
   const isShared = isQueued || maxAttempts > 1;
   const mayBeShared = keyRing !== null || !hasSecrets(effective);
+  const attempts = mayBeShared ? maxAttempts : 1;
   if (isQueued && !mayBeShared) {
     throw new AgentError(
       'SECRETS_NOT_STORABLE',
@@ -62,7 +69,7 @@ export async function prepareSubmission(
       requestData: storedRequest(request),
       sealedRequest:
         isShared && keyRing !== null ? keyRing.seal(JSON.stringify(effective), taskId) : null,
-      maxAttempts: mayBeShared ? maxAttempts : 1,
+      maxAttempts: attempts,
     },
     job: {
       taskId,
@@ -70,13 +77,9 @@ export async function prepareSubmission(
       maxSteps,
       timeoutSeconds: timeoutSecondsOf(runningConfig),
       request: effective,
-      previous: previous && {
-        taskId: previous.taskId,
-        conversationHistory: previous.conversationHistory,
-        sandboxInfo: previous.sandboxInfo,
-      },
+      previous: previous && toPreviousTask(previous.taskId, previous),
       attempt: 1,
-      maxAttempts: mayBeShared ? maxAttempts : 1,
+      maxAttempts: attempts,
       isStarted: false,
       lastEventSequence: 1,
       saved: {},

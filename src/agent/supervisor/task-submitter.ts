@@ -33,7 +33,8 @@ export type AdmissionSettings = Pick<
 >;
 
 /** What a {@link TaskSubmitter} works with. */
-export interface TaskSubmitterContext extends TaskRunsContext, JobSources {
+export interface TaskSubmitterContext
+  extends Omit<TaskRunsContext, 'maxTasksPerReplica'>, JobSources {
   readonly runs: TaskRuns;
   readonly settings: AdmissionSettings;
 }

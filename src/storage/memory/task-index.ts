@@ -1,3 +1,4 @@
+import { waitsInQueue } from '../../task/task-lifecycle.js';
 import type { TaskStatus } from '../../task/task.js';
 import { SortedSet } from './sorted-set.js';
 import type { EndedTask, TaskRecord } from './task-record.js';
@@ -128,7 +129,7 @@ export class TaskIndex {
     if (task.leaseOwner !== null) {
       return this.leased;
     }
-    return task.status === 'pending' && task.queuedAt !== null ? this.queued : null;
+    return waitsInQueue(task) ? this.queued : null;
   }
 }
 

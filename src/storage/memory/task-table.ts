@@ -1,4 +1,3 @@
-import { assertWriter, type WriteGuards } from '../../task/write-guards.js';
 import type { Clock } from '../../task/clock.js';
 import {
   IllegalTransitionError,
@@ -11,6 +10,7 @@ import type { ParsedNewTask } from '../../task/task-input.js';
 import type { LeaseTerm } from '../../task/task-lease.js';
 import { isTerminal, predecessorsOf, type TerminalStatus } from '../../task/task-lifecycle.js';
 import type { Task, TaskStatus, TaskUpdates } from '../../task/task.js';
+import { assertWriter, type WriteGuards } from '../../task/write-guards.js';
 import type { MemoryChanges } from './memory-changes.js';
 import { TaskIndex, type TaskKey } from './task-index.js';
 import {

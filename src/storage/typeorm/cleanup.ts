@@ -1,7 +1,8 @@
-import { readNumber } from './task-rows.js';
+import { MISSED } from './change-payload.js';
 import { onlyRow } from './postgres-connection.js';
 import type { PostgresContext } from './postgres-context.js';
 import { deleteOldTasks, type CleanupQuery } from './read-statements.js';
+import { readNumber } from './task-rows.js';
 
 /** One unbatched DELETE of a large table blocks, bloats and times out. */
 const CLEANUP_BATCH_SIZE = 1000;
@@ -36,7 +37,7 @@ export async function deleteInBatches(
   } finally {
     // One hint for what may be many thousands of tasks, also when a later batch failed.
     if (deleted > 0) {
-      changes.announce({ kind: 'missed', taskId: '' });
+      changes.announce(MISSED);
     }
   }
 }
