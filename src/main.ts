@@ -3,7 +3,7 @@ import { inspect } from 'node:util';
 import type { INestMicroservice } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
 import { NestFactory } from '@nestjs/core';
-import { type AsyncMicroserviceOptions, type GrpcOptions } from '@nestjs/microservices';
+import type { AsyncMicroserviceOptions, CustomStrategy } from '@nestjs/microservices';
 import {
   AGENT_RUNNER,
   agentEnvironment,
@@ -30,7 +30,7 @@ async function create(logger: ServiceLogger): Promise<INestMicroservice> {
     logger,
     abortOnError: false,
     inject: [ConfigService, GrpcHealthService],
-    useFactory: (source: EnvironmentSource, health: GrpcHealthService): GrpcOptions =>
+    useFactory: (source: EnvironmentSource, health: GrpcHealthService): CustomStrategy =>
       createAgentGrpcOptions({
         url: addressOf(readEnvironment(agentEnvironment, source)),
         services: [(server) => health.addToServer(server)],

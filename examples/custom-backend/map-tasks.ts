@@ -7,6 +7,7 @@ import {
   parseAppendOptions,
   parseCleanup,
   parseCreateOptions,
+  parseGetOptions,
   parseListEventsOptions,
   parseListOptions,
   parseNewTask,
@@ -20,6 +21,7 @@ import {
   type AppendEventsOptions,
   type CleanupOptions,
   type CreateTaskOptions,
+  type GetTaskOptions,
   type ListEventsOptions,
   type ListTasksOptions,
   type NewTask,
@@ -30,6 +32,7 @@ import {
   type TaskPage,
   type TaskSummary,
   type TaskUpdates,
+  type TaskView,
   type UpdateTaskOptions,
 } from '../../src/index.js';
 import type { Data } from './map-data.js';
@@ -82,8 +85,16 @@ export class MapTasks implements TaskOperations {
     return true;
   }
 
-  async getTask(taskId: string): Promise<Task | null> {
-    return structuredClone(this.#find(parseTaskId(taskId)) ?? null);
+  getTask(id: string, options: GetTaskOptions & { view: 'summary' }): Promise<TaskSummary | null>;
+  getTask(
+    id: string,
+    options?: GetTaskOptions & { view?: 'full' | undefined },
+  ): Promise<Task | null>;
+  getTask(id: string, options?: GetTaskOptions): Promise<TaskSummary | null>;
+  async getTask(taskId: string, options?: GetTaskOptions): Promise<TaskSummary | null> {
+    const task = this.#find(parseTaskId(taskId));
+    const { view } = parseGetOptions(options);
+    return task === undefined ? null : copyAs(view, task);
   }
 
   async updateTask(
@@ -236,7 +247,7 @@ function fromMicroseconds({ createdAtMicroseconds }: { createdAtMicroseconds: st
   return new Date(Number(createdAtMicroseconds) / 1000);
 }
 
-function copyAs(view: 'full' | 'summary', task: Task): TaskSummary {
+function copyAs(view: TaskView, task: Task): TaskSummary {
   const copy: TaskSummary = structuredClone(task);
   if (view === 'summary') {
     TASK_PAYLOAD_FIELDS.forEach((field) => Reflect.deleteProperty(copy, field));

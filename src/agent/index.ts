@@ -14,7 +14,11 @@ export {
   type AgentRunner,
   type PreviousTask,
 } from './agent-runner.js';
-export { createAgentGrpcOptions, type AgentGrpcOptions } from './grpc/agent-grpc-options.js';
+export {
+  createAgentGrpcOptions,
+  type AgentGrpcOptions,
+  type GrpcServerOptions,
+} from './grpc/agent-grpc-options.js';
 export {
   CommandAgentRunner,
   commandRunnerEnvironment,

@@ -8,7 +8,9 @@ import type {
   AppendEventsOptions,
   CleanupOptions,
   CreateTaskOptions,
+  GetTaskOptions,
   ListTasksOptions,
+  TaskView,
   UpdateTaskOptions,
 } from './task-storage.js';
 import { TASK_STATUSES, type TaskStatus } from './task.js';
@@ -33,6 +35,7 @@ const DEFAULT_PAGE_SIZE = 100;
 const MAX_AGE_DAYS = 36_500;
 
 const limit = wholeNumber(1, MAX_PAGE_SIZE);
+const oneOfViews = oneOf<TaskView>(['full', 'summary']);
 const stage = identifier;
 
 /** @throws {InvalidTaskError} naming the event */
@@ -100,6 +103,16 @@ export function assertQueueable(
   }
 }
 
+/** @throws {InvalidTaskError} naming the option */
+export function parseGetOptions(options: GetTaskOptions = {}): { view: TaskView } {
+  assertOptions(options, ['view']);
+  return { view: parseView(options.view) };
+}
+
+function parseView(view: TaskView | undefined): TaskView {
+  return oneOfViews(view ?? 'full', 'view');
+}
+
 /** The options of `updateTask`; `null` where nothing is expected. */
 export interface ParsedUpdateOptions extends WriteGuards {
   readonly expectedVersion: number | null;
@@ -136,7 +149,7 @@ export function parseListOptions(options: ListTasksOptions = {}): {
   limit: number;
   offset: number;
   pageToken: string | null;
-  view: 'full' | 'summary';
+  view: TaskView;
 } {
   assertOptions(options, ['status', 'limit', 'offset', 'pageToken', 'view']);
   const { status, offset, pageToken, view } = options;
@@ -148,7 +161,7 @@ export function parseListOptions(options: ListTasksOptions = {}): {
     limit: limit(options.limit ?? DEFAULT_PAGE_SIZE, 'limit'),
     offset: wholeNumber(0, MAX_INTEGER)(offset ?? 0, 'offset'),
     pageToken: pageToken === undefined ? null : text(pageToken, 'pageToken'),
-    view: oneOf(['full', 'summary'])(view ?? 'full', 'view'),
+    view: parseView(view),
   };
 }
 

@@ -25,6 +25,15 @@ export interface CreateTaskOptions {
   events?: readonly NewTaskEvent[] | undefined;
 }
 
+/** How much of a task an operation answers: all, or the task without {@link TASK_PAYLOAD_FIELDS}. */
+export type TaskView = 'full' | 'summary';
+
+/** What `getTask` answers. */
+export interface GetTaskOptions {
+  /** `summary` leaves out the fields that may be large. Default `full`. */
+  view?: TaskView | undefined;
+}
+
 /** What must hold for `updateTask` to write, and what it writes beside the task. */
 export interface UpdateTaskOptions {
   /** Refuse with `CONFLICT` unless the task is at this version. */
@@ -61,7 +70,7 @@ export interface ListTasksOptions {
   /** Where to go on: `nextPageToken` of an earlier page of the same list. */
   pageToken?: string | undefined;
   /** `summary` leaves out the fields that may be large. Default `full`. */
-  view?: 'full' | 'summary' | undefined;
+  view?: TaskView | undefined;
 }
 
 /** One page of a list. */
@@ -97,8 +106,20 @@ export interface TaskOperations {
    */
   createTask(task: NewTask, options?: CreateTaskOptions): Promise<boolean>;
 
-  /** @returns the task, or `null` when it does not exist */
-  getTask(taskId: string): Promise<Task | null>;
+  /**
+   * Reads a task, or only its summary, whose cost does not grow with what the task carries.
+   *
+   * @returns the task, or `null` when it does not exist
+   */
+  getTask(
+    taskId: string,
+    options: GetTaskOptions & { view: 'summary' },
+  ): Promise<TaskSummary | null>;
+  getTask(
+    taskId: string,
+    options?: GetTaskOptions & { view?: 'full' | undefined },
+  ): Promise<Task | null>;
+  getTask(taskId: string, options?: GetTaskOptions): Promise<TaskSummary | null>;
 
   /**
    * Changes a task in one atomic step.

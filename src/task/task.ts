@@ -81,9 +81,9 @@ export const TASK_JSON_FIELDS = [
 ] as const;
 
 /** The fields of a task that may be large, and that a summary leaves out. */
-export const TASK_PAYLOAD_FIELDS = [...TASK_JSON_FIELDS, 'sealedRequest'] as const;
+export const TASK_PAYLOAD_FIELDS = ['requestData', 'conversationHistory', 'sealedRequest'] as const;
 
-/** A task without its large fields: what `listTasks({ view: 'summary' })` answers. */
+/** A task without its large fields: what `getTask` and `listTasks` answer for `view: 'summary'`. */
 export type TaskSummary = Omit<Task, (typeof TASK_PAYLOAD_FIELDS)[number]>;
 
 /** What `createTask` takes. The storage sets the times, the version and the event sequence. */

@@ -58,8 +58,10 @@ export function shortText(maxLength: number) {
   };
 }
 
+const idText = shortText(MAX_ID_LENGTH);
+
 export function identifier(value: unknown, field: string): string {
-  const parsed = shortText(MAX_ID_LENGTH)(value, field);
+  const parsed = idText(value, field);
   if (parsed === '') {
     throw new InvalidTaskError(field, `is empty; it must have 1 to ${MAX_ID_LENGTH} characters`);
   }

@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import type { NewTaskEvent } from '../task/task-event.js';
 import type { ListTasksOptions, TaskOperations } from '../task/task-storage.js';
-import type { NewTask, Task, TaskStatus, TaskSummary } from '../task/task.js';
+import {
+  TASK_PAYLOAD_FIELDS,
+  type NewTask,
+  type Task,
+  type TaskStatus,
+  type TaskSummary,
+} from '../task/task.js';
 
 /** A task with nothing but what it must have. */
 export function minimalTask(taskId: string, fields: Partial<NewTask> = {}): NewTask {
@@ -50,6 +56,16 @@ export async function existing(storage: TaskOperations, taskId: string): Promise
   const task = await storage.getTask(taskId);
   assert.ok(task !== null, `Task ${taskId} must exist`);
   return structuredClone(task);
+}
+
+/** @returns what the summary of a task must be; fails when the task itself lacks a large field */
+export function summaryOf(task: Task): TaskSummary {
+  const summary: TaskSummary = { ...task };
+  for (const field of TASK_PAYLOAD_FIELDS) {
+    assert.ok(Object.hasOwn(summary, field), `A full task must have ${field}`);
+    Reflect.deleteProperty(summary, field);
+  }
+  return summary;
 }
 
 /** The ids of tasks, in their order. */

@@ -4,7 +4,9 @@ import {
   loadPackageDefinition,
   Metadata,
   type Client,
+  type CallOptions,
   type ClientReadableStream,
+  type ClientUnaryCall,
   type ServiceClientConstructor,
   type ServiceError,
 } from '@grpc/grpc-js';
@@ -83,6 +85,12 @@ export interface OpenStream {
   readonly call: ClientReadableStream<Message>;
 }
 
+/** A call that can be cancelled. */
+export interface BegunCall {
+  readonly answer: Promise<Message>;
+  readonly cancel: () => void;
+}
+
 /** A client of one service. */
 export class ServiceClient {
   readonly #client: Client;
@@ -98,16 +106,33 @@ export class ServiceClient {
   }
 
   async call(method: string, request: object = {}, headers: Headers = {}): Promise<Message> {
-    return new Promise((resolve, reject) => {
-      const unary = Reflect.get(this.#client, method) as (
-        request: object,
-        metadata: Metadata,
-        callback: (error: ServiceError | null, answer: Message) => void,
-      ) => void;
-      unary.call(this.#client, request, metadataOf(headers), (error, answer) =>
-        error === null ? resolve(answer) : reject(error),
+    return this.begin(method, request, headers).answer;
+  }
+
+  begin(
+    method: string,
+    request: object = {},
+    headers: Headers = {},
+    options: CallOptions = {},
+  ): BegunCall {
+    const unary = Reflect.get(this.#client, method) as (
+      request: object,
+      metadata: Metadata,
+      options: CallOptions,
+      callback: (error: ServiceError | null, answer: Message) => void,
+    ) => ClientUnaryCall;
+    let cancel = (): void => undefined;
+    const answer = new Promise<Message>((resolve, reject) => {
+      const call = unary.call(
+        this.#client,
+        request,
+        metadataOf(headers),
+        options,
+        (error, message) => (error === null ? resolve(message) : reject(error)),
       );
+      cancel = () => call.cancel();
     });
+    return { answer, cancel };
   }
 
   stream(method: string, request: object = {}, headers: Headers = {}): OpenStream {

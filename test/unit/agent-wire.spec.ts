@@ -114,14 +114,14 @@ describe('Answers about tasks', () => {
     for (const time of times) {
       const { seconds, nanos } = toTimestamp(new Date(time));
       expect(nanos).toBeGreaterThanOrEqual(0);
-      expect(Number(seconds) * 1_000 + nanos / 1_000_000).toBe(time);
+      expect(seconds * 1_000 + nanos / 1_000_000).toBe(time);
     }
     const event = { taskId: 'task', stage: 's', message: 'm', createdAt: new Date(1_500) };
     expect(toTaskStream({ ...event, sequence: 1, status: null })).toEqual({
       taskId: 'task',
       stage: 's',
       message: 'm',
-      timestamp: { seconds: '1', nanos: 500_000_000 },
+      timestamp: { seconds: 1, nanos: 500_000_000 },
     });
   });
 

@@ -1,13 +1,26 @@
 import type { Server } from '@grpc/grpc-js';
 import type { PackageDefinition } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
-import { Transport, type GrpcOptions } from '@nestjs/microservices';
+import type { CustomStrategy, GrpcOptions } from '@nestjs/microservices';
 import { limitGracefulShutdown } from './port-closing.js';
 import { LOADER_OPTIONS, SERVICE_PACKAGES, SERVICE_PROTO_PATHS } from './proto-files.js';
 import { withImports } from './reflected-definitions.js';
+import { UnaryGrpcServer } from './unary-grpc-server.js';
 
 /** Without it, a client that vanished without a word would be streamed to for ever. */
 const KEEPALIVE = { keepaliveTimeMs: 60_000, keepaliveTimeoutMs: 20_000 };
+
+/** What an application may set of Nest's own options of a gRPC server, `credentials` among them. */
+export type GrpcServerOptions = Omit<
+  GrpcOptions['options'],
+  | 'url'
+  | 'package'
+  | 'protoPath'
+  | 'protoLoader'
+  | 'packageDefinition'
+  | 'loader'
+  | 'onLoadPackageDefinition'
+>;
 
 /** Where the service listens, and what else it answers there. */
 export interface AgentGrpcOptions {
@@ -15,6 +28,8 @@ export interface AgentGrpcOptions {
   url: string;
   /** Each is called with the server before it starts, to add a service of its own. */
   services?: readonly ((server: Server) => void)[] | undefined;
+  /** Such as `credentials` for TLS, or `maxReceiveMessageLength`. */
+  server?: GrpcServerOptions | undefined;
 }
 
 /**
@@ -22,21 +37,25 @@ export interface AgentGrpcOptions {
  * `app.connectMicroservice` of an application that serves more. It answers both services and server
  * reflection.
  */
-export function createAgentGrpcOptions({ url, services = [] }: AgentGrpcOptions): GrpcOptions {
+export function createAgentGrpcOptions({
+  url,
+  services = [],
+  server: serverOptions,
+}: AgentGrpcOptions): CustomStrategy {
   return {
-    transport: Transport.GRPC,
-    options: {
+    strategy: new UnaryGrpcServer({
+      gracefulShutdown: true,
+      keepalive: KEEPALIVE,
+      ...serverOptions,
       url,
       package: SERVICE_PACKAGES,
       protoPath: SERVICE_PROTO_PATHS,
       loader: LOADER_OPTIONS,
-      gracefulShutdown: true,
-      keepalive: KEEPALIVE,
       onLoadPackageDefinition: (definitions: PackageDefinition, server: Server) => {
         limitGracefulShutdown(server);
         new ReflectionService(withImports(definitions)).addToServer(server);
         services.forEach((addService) => addService(server));
       },
-    },
+    }),
   };
 }

@@ -81,7 +81,7 @@ export class AgentController {
   @GrpcMethod(AGENT_SERVICE, 'QueryTaskStatus')
   async queryTaskStatus(request: unknown): Promise<QueryTaskStatusResponse> {
     const { taskId } = parseRequest(taskIdSchema, request);
-    const task = isTaskId(taskId) ? await this.storage.getTask(taskId) : null;
+    const task = isTaskId(taskId) ? await this.storage.getTask(taskId, { view: 'summary' }) : null;
     return task === null ? unknownTaskResponse(taskId) : toQueryTaskStatusResponse(task);
   }
 

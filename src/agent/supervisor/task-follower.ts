@@ -2,7 +2,7 @@ import type { Clock } from '../../task/clock.js';
 import type { TaskEvent } from '../../task/task-event.js';
 import { isTerminal, type TerminalStatus } from '../../task/task-lifecycle.js';
 import type { TaskStorage } from '../../task/task-storage.js';
-import type { Task } from '../../task/task.js';
+import type { TaskSummary } from '../../task/task.js';
 import { ServiceStoppingError, TaskNotFoundError } from '../agent-errors.js';
 import { describeState } from '../task-messages.js';
 import { Alarm } from './alarm.js';
@@ -17,8 +17,8 @@ const MAX_PAGE_EVENTS = 20;
 const MAX_PAGE_CHARACTERS = 1_000_000;
 
 /**
- * After so long in vain the task itself is read too, payload and all: it may have been deleted, or
- * ended by the original service, which writes no events.
+ * After so long in vain the task itself is read too: it may have been deleted, or ended by the
+ * original service, which writes no events.
  */
 const TASK_READ_MS = 5_000;
 
@@ -97,7 +97,9 @@ export class TaskFollower {
         if (events.length === 0 && taskReadDue) {
           taskReadDue = false;
           waitedMs = 0;
-          const task = await this.#read(over.signal, async () => this.storage.getTask(taskId));
+          const task = await this.#read(over.signal, async () =>
+            this.storage.getTask(taskId, { view: 'summary' }),
+          );
           if (task === null) {
             throw new TaskNotFoundError(taskId);
           }
@@ -125,7 +127,7 @@ export class TaskFollower {
 
   /** The end of an ended task, unless the follower has seen it before. */
   async *#missingEnd(
-    task: Task,
+    task: TaskSummary,
     status: TerminalStatus,
     seen: number,
     signal: AbortSignal,

@@ -40,7 +40,7 @@ export class TaskRecord {
 
   /** Reads whether the task is still this process's to run. */
   async isHeld(): Promise<boolean> {
-    const task = await this.context.storage.getTask(this.taskId);
+    const task = await this.context.storage.getTask(this.taskId, { view: 'summary' });
     return task?.leaseOwner === this.lease.owner && task.attempt === this.lease.attempt;
   }
 

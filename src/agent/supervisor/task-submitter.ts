@@ -218,10 +218,13 @@ export class TaskSubmitter {
   async #isCreatedHere(taskId: string): Promise<boolean> {
     const { storage, clock, runs, keeper } = this.context;
     try {
-      const task = await retryWhileUnavailable(async () => storage.getTask(taskId), {
-        clock,
-        signal: runs.giveUp,
-      });
+      const task = await retryWhileUnavailable(
+        async () => storage.getTask(taskId, { view: 'summary' }),
+        {
+          clock,
+          signal: runs.giveUp,
+        },
+      );
       return task?.leaseOwner === keeper.owner && task.status === 'pending';
     } catch (error) {
       this.#logger.warn(`Task ${taskId} may wait for its lease to end: ${describeError(error)}`);

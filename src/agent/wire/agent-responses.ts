@@ -3,7 +3,7 @@ import type { JsonObject, JsonValue } from '../../task/json.js';
 import type { TaskEvent } from '../../task/task-event.js';
 import { MAX_INTEGER } from '../../task/value-parsers.js';
 import type { TerminalStatus } from '../../task/task-lifecycle.js';
-import type { Task, TaskStatus } from '../../task/task.js';
+import type { Task, TaskStatus, TaskSummary } from '../../task/task.js';
 import type { Cancellation } from '../cancellation.js';
 import { storableJson } from '../storable-text.js';
 import { describeState, describeUnknown } from '../task-messages.js';
@@ -110,7 +110,7 @@ function toExecutionStatistics(statistics: JsonObject): ExecutionStatistics {
   };
 }
 
-export function toQueryTaskStatusResponse(task: Task): QueryTaskStatusResponse {
+export function toQueryTaskStatusResponse(task: TaskSummary): QueryTaskStatusResponse {
   const { taskId, status, result, sandboxInfo, executionStatistics } = task;
   return {
     taskId,

@@ -193,14 +193,14 @@ function toWireTaskSummary(task: TaskSummary): WireTask {
 }
 
 export function toWireTask(task: Task): WireTask {
-  return {
-    ...toWireTaskSummary(task),
+  // Assigned, because V8 makes a dictionary of an object that is spread and then given more keys.
+  return Object.assign(toWireTaskSummary(task), {
     execution_statistics_json: toJsonText(task.executionStatistics),
     sandbox_info_json: toJsonText(task.sandboxInfo),
     // The original service stores requests with their secrets in clear.
     request_data_json: toJsonText(task.requestData && maskRequest(task.requestData)),
     conversation_history_json: toJsonText(task.conversationHistory),
-  };
+  });
 }
 
 export function toWireTaskEvent(event: TaskEvent): WireTaskEvent {

@@ -1,6 +1,6 @@
 /** `google.protobuf.Timestamp` as the encoder takes it. */
 export interface Timestamp {
-  seconds: string;
+  seconds: number;
   nanos: number;
 }
 
@@ -11,5 +11,5 @@ const NANOSECONDS_PER_MS = 1_000_000;
 export function toTimestamp(time: Date): Timestamp {
   const seconds = Math.floor(time.getTime() / MS_PER_SECOND);
   const milliseconds = time.getTime() - seconds * MS_PER_SECOND;
-  return { seconds: String(seconds), nanos: milliseconds * NANOSECONDS_PER_MS };
+  return { seconds, nanos: milliseconds * NANOSECONDS_PER_MS };
 }

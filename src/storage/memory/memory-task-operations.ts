@@ -7,6 +7,7 @@ import {
   parseAppendOptions,
   parseCleanup,
   parseCreateOptions,
+  parseGetOptions,
   parseListEventsOptions,
   parseListOptions,
   parseUpdateOptions,
@@ -15,6 +16,7 @@ import type {
   AppendEventsOptions,
   CleanupOptions,
   CreateTaskOptions,
+  GetTaskOptions,
   ListTasksOptions,
   TaskOperations,
   TaskPage,
@@ -23,7 +25,7 @@ import type {
 import type { NewTask, Task, TaskSummary, TaskUpdates } from '../../task/task.js';
 import type { Memory } from './memory.js';
 import type { TaskKey } from './task-index.js';
-import { copyEvent, copySummary, copyTask, type TaskRecord } from './task-record.js';
+import { copyAs, copyEvent, type TaskRecord } from './task-record.js';
 import type { TenantScope } from './task-table.js';
 
 const MICROSECONDS_PER_MS = 1000;
@@ -43,9 +45,21 @@ export class MemoryTaskOperations implements TaskOperations {
     return tasks.create(parsed, parsedOptions);
   }
 
-  async getTask(taskId: string): Promise<Task | null> {
-    const record = this.memory.open().tasks.find(parseTaskId(taskId), this.scope);
-    return record === undefined ? null : copyTask(record.task);
+  getTask(
+    taskId: string,
+    options: GetTaskOptions & { view: 'summary' },
+  ): Promise<TaskSummary | null>;
+  getTask(
+    taskId: string,
+    options?: GetTaskOptions & { view?: 'full' | undefined },
+  ): Promise<Task | null>;
+  getTask(taskId: string, options?: GetTaskOptions): Promise<TaskSummary | null>;
+  async getTask(taskId: string, options?: GetTaskOptions): Promise<TaskSummary | null> {
+    const { tasks } = this.memory.open();
+    const id = parseTaskId(taskId);
+    const { view } = parseGetOptions(options);
+    const record = tasks.find(id, this.scope);
+    return record === undefined ? null : copyAs(view, record.task);
   }
 
   async updateTask(
@@ -83,14 +97,13 @@ export class MemoryTaskOperations implements TaskOperations {
     const { status, limit, offset, pageToken, view } = parseListOptions(options);
     const filter = { tenantId: this.scope, status };
     const after = pageToken === null ? null : this.#readPageToken(pageToken, filter);
-    const copy = view === 'full' ? copyTask : copySummary;
     const page: TaskSummary[] = [];
     let last: TaskRecord | null = null;
     for (const record of tasks.list(this.scope, status, after, offset)) {
       if (last !== null && page.length === limit) {
         return { tasks: page, nextPageToken: this.#writePageToken(last, filter) };
       }
-      page.push(copy(record.task));
+      page.push(copyAs(view, record.task));
       last = record;
     }
     return { tasks: page, nextPageToken: null };

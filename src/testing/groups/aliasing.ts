@@ -137,6 +137,7 @@ export const aliasingGroup: ConformanceGroup = {
       await storage.createTask(freeze(fullTask('task')), freeze({ events }));
       await storage.updateTask('task', freeze({ requestData: nestedJson() }), freeze({ events }));
       await storage.appendEvents('task', events);
+      await storage.getTask('task', freeze({ view: 'summary' }));
       await storage.listTasks(freeze({ limit: 1 }));
       await storage.leases.claimQueued(freeze({ ...termOf('owner'), limit: 1 }));
       await storage.leases.renew(freeze({ ...termOf('owner'), taskIds: ['held'] }));
@@ -152,6 +153,7 @@ export const aliasingGroup: ConformanceGroup = {
       await storage.settings.putSetting('setting', nestedJson(), 0);
       const read = async (): Promise<unknown[]> => [
         await storage.getTask('task'),
+        await storage.getTask('task', { view: 'summary' }),
         await storage.listTasks(),
         await storage.listTasks({ view: 'summary' }),
         await storage.forTenant('tenant').listTasks(),

@@ -127,6 +127,20 @@ export const hostileArgumentsGroup: ConformanceGroup = {
       assertSame(await storedIds(storage), ['task']);
     });
 
+    test('are refused as options of getTask', async ({ storage }) => {
+      await createAs(storage, 'task', 'running');
+      for (const tasks of [storage, storage.forTenant('default')]) {
+        for (const view of ['short', 'Summary', '', 1, true, ['summary'], {}]) {
+          await assertInvalid('view', call(tasks, 'getTask', 'task', { view }));
+          await assertInvalid('view', call(tasks, 'getTask', 'missing', { view }));
+        }
+        for (const options of [null, 'summary', 1, [], new NotPlain()]) {
+          await assertInvalid('options', call(tasks, 'getTask', 'task', options));
+        }
+        assert.equal((await tasks.getTask('task', { view: undefined }))?.sealedRequest, null);
+      }
+    });
+
     test('are refused by the lists', async ({ storage }) => {
       await createAs(storage, 'task', 'running');
       for (const limit of [0, 1001, ...NO_COUNTS]) {
@@ -157,6 +171,7 @@ export const hostileArgumentsGroup: ConformanceGroup = {
         call(storage, 'createTask', minimalTask('n'), { maxActive: 0 }),
       );
       await assertInvalid('version', call(storage, 'updateTask', 'task', {}, { version: 1 }));
+      await assertInvalid('fields', call(storage, 'getTask', 'task', { fields: ['status'] }));
       await assertInvalid('pagesize', call(storage, 'listTasks', { pagesize: 1 }));
       await assertInvalid('after', call(storage, 'listEvents', 'task', { after: 1 }));
       for (const dryRun of ['no', 0, null]) {

@@ -80,6 +80,7 @@ export const hostileTextGroup: ConformanceGroup = {
       for (const taskId of [...UNSTORABLE, '', 'x'.repeat(256), '🦊'.repeat(256)]) {
         await assertInvalid('taskId', () => storage.createTask(minimalTask(taskId)));
         await assertInvalid('taskId', () => storage.getTask(taskId));
+        await assertInvalid('taskId', () => storage.getTask(taskId, { view: 'summary' }));
         await assertInvalid('taskId', () => storage.updateTask(taskId, {}));
         await assertInvalid('taskId', () => storage.deleteTask(taskId));
         await assertInvalid('taskId', () => storage.appendEvents(taskId, [event('a')]));

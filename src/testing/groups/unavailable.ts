@@ -18,6 +18,7 @@ function operationsOn(tasks: TaskOperations, scope: string): NamedOperations {
     [`${scope}createTask in a queue`, () => tasks.createTask(minimalTask('new'), { queue: true })],
     [`${scope}getTask`, () => tasks.getTask('task')],
     [`${scope}getTask of a missing task`, () => tasks.getTask('missing')],
+    [`${scope}getTask of a summary`, () => tasks.getTask('task', { view: 'summary' })],
     [`${scope}updateTask`, () => tasks.updateTask('task', { query: 'changed' })],
     [`${scope}updateTask of a missing task`, () => tasks.updateTask('missing', {})],
     [`${scope}deleteTask`, () => tasks.deleteTask('task')],

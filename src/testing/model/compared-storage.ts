@@ -1,10 +1,15 @@
 import assert from 'node:assert/strict';
 import { TaskStorageError } from '../../task/errors.js';
-import type { CleanupOptions, ListTasksOptions, TaskOperations } from '../../task/task-storage.js';
-import { TASK_PAYLOAD_FIELDS, TASK_STATUSES, type TaskSummary } from '../../task/task.js';
+import type {
+  CleanupOptions,
+  ListTasksOptions,
+  TaskOperations,
+  TaskView,
+} from '../../task/task-storage.js';
+import { TASK_STATUSES, type Task, type TaskSummary } from '../../task/task.js';
 import { assertSame } from '../assertions.js';
 import type { ConformanceTest } from '../conformance-group.js';
-import { listByPages } from '../samples.js';
+import { listByPages, summaryOf } from '../samples.js';
 import { ComparedLeases } from './compared-leases.js';
 import { Observation, type TimeEffect } from './observation.js';
 import { CALLERS, TASK_IDS, type Caller, type Operation } from './operation.js';
@@ -42,7 +47,8 @@ export class ComparedStorage {
           pageSize: 2,
         })),
         ...TASK_IDS.flatMap((taskId) => [
-          { caller, kind: 'get' as const, taskId },
+          { caller, kind: 'get' as const, taskId, view: 'full' as const },
+          { caller, kind: 'get' as const, taskId, view: 'summary' as const },
           { caller, kind: 'listEvents' as const, taskId, afterSequence: 0, limit: 1000 },
         ]),
       ];
@@ -110,7 +116,11 @@ export class ComparedStorage {
       case 'get': {
         const exists = this.#model.find(caller, operation.taskId) !== undefined;
         const expected = exists ? this.#seen.find(operation.taskId) : null;
-        assertSame(await storage.getTask(operation.taskId), expected);
+        const { taskId, view } = operation;
+        assertSame(
+          await storage.getTask(taskId, { view }),
+          expected ? viewOf(expected, view) : null,
+        );
         break;
       }
       case 'list': {
@@ -159,12 +169,7 @@ export class ComparedStorage {
     return this.#seen.tasks
       .filter((task) => this.#model.find(caller, task.taskId) !== undefined)
       .filter((task) => status === undefined || task.status === status)
-      .map((task) => {
-        const summary = { ...task };
-        const left: readonly string[] = view === 'summary' ? TASK_PAYLOAD_FIELDS : [];
-        left.forEach((field) => Reflect.deleteProperty(summary, field));
-        return summary;
-      });
+      .map((task) => viewOf(task, view));
   }
 
   /** Among tasks that ended at the same time the storage may choose; the model follows. */
@@ -190,6 +195,10 @@ export class ComparedStorage {
       this.#seen.forget(taskId);
     }
   }
+}
+
+function viewOf(task: Task, view: TaskView | undefined): TaskSummary {
+  return view === 'summary' ? summaryOf(task) : task;
 }
 
 async function assertAnswer(

@@ -8,6 +8,7 @@ import type {
   CleanupOptions,
   CreateTaskOptions,
   ListTasksOptions,
+  TaskView,
 } from '../../task/task-storage.js';
 import type { NewTask, TaskUpdates } from '../../task/task.js';
 
@@ -42,7 +43,8 @@ export type Operation = { readonly caller: Caller } & (
   | { readonly kind: 'claimQueued'; readonly options: ClaimQueuedOptions }
   | { readonly kind: 'claimExpired'; readonly options: ClaimExpiredOptions }
   | { readonly kind: 'renew'; readonly options: RenewLeasesOptions }
-  | { readonly kind: 'delete' | 'get'; readonly taskId: string }
+  | { readonly kind: 'delete'; readonly taskId: string }
+  | { readonly kind: 'get'; readonly taskId: string; readonly view: TaskView | undefined }
   | { readonly kind: 'list'; readonly options: ListTasksOptions }
   | { readonly kind: 'pages'; readonly options: ListTasksOptions; readonly pageSize: number }
   | {

@@ -66,9 +66,10 @@ const createOptions = fc
   )
   .map(([limits, admitted]) => ({ ...limits, ...admitted }));
 
+const view = fc.constantFrom(undefined, 'full' as const, 'summary' as const);
 const listOptions = {
   status: fc.constantFrom(undefined, undefined, ...TASK_STATUSES),
-  view: fc.constantFrom(undefined, 'full' as const, 'summary' as const),
+  view,
 };
 const smallNumber = fc.integer({ min: 1, max: TASK_IDS.length + 1 });
 
@@ -107,12 +108,12 @@ const weighted = (agesToo: boolean): fc.Arbitrary<Operation> =>
     },
     ...leaseOperations(agesToo),
     {
-      weight: 3,
-      arbitrary: fc.record({
-        kind: fc.constantFrom('delete' as const, 'get' as const, 'get' as const),
-        caller,
-        taskId,
-      }),
+      weight: 1,
+      arbitrary: fc.record({ kind: fc.constant('delete' as const), caller, taskId }),
+    },
+    {
+      weight: 2,
+      arbitrary: fc.record({ kind: fc.constant('get' as const), caller, taskId, view }),
     },
     {
       weight: 3,

@@ -77,8 +77,8 @@ export const brokenLists: readonly BrokenStorage[] = [
       }),
   },
   {
-    mistake: 'leaves the JSON fields of a summary undefined',
-    caughtBy: 'has every field but the JSON fields, not even as undefined',
+    mistake: 'leaves the large fields of a summary undefined',
+    caughtBy: 'the summary view > has every field but the large ones, not even as undefined',
     breakStorage: inTasks((tasks) => ({
       listTasks: async (options?: ListTasksOptions) => {
         const page = await tasks.listTasks(options);

@@ -6,6 +6,7 @@ import { brokenLeases } from './broken-leases.js';
 import { brokenLists } from './broken-lists.js';
 import { brokenQueues } from './broken-queues.js';
 import { brokenServices } from './broken-services.js';
+import { brokenSummaries } from './broken-summaries.js';
 import { brokenValues } from './broken-values.js';
 import { brokenWrites } from './broken-writes.js';
 
@@ -13,6 +14,7 @@ import { brokenWrites } from './broken-writes.js';
 export const brokenStorages: readonly BrokenStorage[] = [
   ...brokenWrites,
   ...brokenLists,
+  ...brokenSummaries,
   ...brokenEventsAndLimits,
   ...brokenValues,
   ...brokenLeases,
