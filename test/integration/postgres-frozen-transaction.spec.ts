@@ -24,7 +24,7 @@ it('a process that was frozen within a transaction finds it ended, as UNAVAILABL
   );
   await dataSource.initialize();
   const connection = new PostgresConnection(dataSource, true);
-  const frozen = connection.transaction(async (send) => {
+  const frozen = connection.transaction('', async (send) => {
     await send({ text: 'SET LOCAL idle_in_transaction_session_timeout = 20', values: [] });
     freeze();
     await send({ text: 'SELECT 1', values: [] });

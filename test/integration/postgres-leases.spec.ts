@@ -1,15 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import pg from 'pg';
 import { DataSource } from 'typeorm';
-import {
-  claimExpiredTasks,
-  claimQueuedTasks,
-  findQueued,
-  renewLeases,
-} from '../../src/storage/typeorm/lease-statements.js';
 import { createMigrations } from '../../src/storage/typeorm/migrations/index.js';
 import { SchemaNames } from '../../src/storage/typeorm/schema-names.js';
-import type { SqlStatement } from '../../src/storage/typeorm/sql-parameters.js';
 import type { TaskStorage } from '../../src/task/task-storage.js';
 import { eventually } from '../support/eventually.js';
 import { insertOriginalRow } from '../support/original-service.js';
@@ -261,59 +254,6 @@ it('renews without touching an index (heap-only updates)', async () => {
   // Not quite all: while somebody else still sees the older versions of the rows, the database's own
   // cleaner for one, a full page cannot make room. With the time of expiry in an index it is none.
   expect(counted[0]?.hot).toBeGreaterThan(50);
-});
-
-describe('a large table of ended tasks', () => {
-  async function planOf({ text, values }: SqlStatement): Promise<string> {
-    const rows = await postgres.database.query<{ 'QUERY PLAN': string }>(`EXPLAIN ${text}`, [
-      ...values,
-    ]);
-    return rows.map((row) => row['QUERY PLAN']).join('\n');
-  }
-
-  it('is not read through to find queued, expired and own tasks', async () => {
-    const storage = await open();
-    await postgres.database.query(
-      `INSERT INTO agent_tasks (task_id, status, query, max_steps, finished_at, queued_at)
-       SELECT 'ended-' || n, 'finished', 'q', 1, NOW(), NOW() FROM generate_series(1, 20000) n`,
-    );
-    await postgres.database.query(
-      `INSERT INTO agent_tasks (task_id, tenant_id, status, query, max_steps, queued_at)
-       SELECT 'queued-' || n, 'tenant-' || n % 100, 'pending', 'q', 1, NOW()
-       FROM generate_series(1, 2000) n`,
-    );
-    for (let index = 0; index < 20; index += 1) {
-      await storage.createTask(
-        { ...newTask(`leased-${index}`), status: 'running' },
-        { lease: { owner: index < 10 ? 'me' : 'other', leaseMs: HOUR_MS } },
-      );
-    }
-    await postgres.database.query('VACUUM ANALYZE agent_tasks');
-    const names = new SchemaNames('public', 'agent_tasks');
-    const term = { owner: 'me', leaseMs: 1000, limit: 10 };
-    const queued = { ...term, maxHeldTasks: null, maxHeldTasksPerTenant: null };
-    const plans = {
-      waiting: await planOf(findQueued(names)),
-      queued: await planOf(claimQueuedTasks(names, queued)),
-      queuedWithLimits: await planOf(
-        claimQueuedTasks(names, { ...queued, maxHeldTasks: 50, maxHeldTasksPerTenant: 5 }),
-      ),
-      expired: await planOf(
-        claimExpiredTasks(names, { ...term, resumableAfterMs: 0, staleRunningMinutes: null }),
-      ),
-      stale: await planOf(
-        claimExpiredTasks(names, { ...term, resumableAfterMs: 0, staleRunningMinutes: 60 }),
-      ),
-      renewed: await planOf(renewLeases(names, { ...term, taskIds: null })),
-    };
-    for (const [name, plan] of Object.entries(plans)) {
-      expect([name, plan]).toEqual([name, expect.not.stringContaining('Seq Scan')]);
-    }
-    expect(plans.waiting).toContain('idx_agent_tasks_queue');
-    expect(plans.queued).toContain('idx_agent_tasks_queue');
-    expect(plans.queuedWithLimits).toContain('idx_agent_tasks_tenant_queue');
-    expect(plans.renewed).toContain('idx_agent_tasks_leased');
-  });
 });
 
 it('brings a database of an earlier version up to date, and its leases count as ended', async () => {

@@ -55,7 +55,7 @@ describe('a fresh database', () => {
     expect(await storages[0]?.createTask(newTask)).toBe(true);
     expect(await storages[9]?.getTask('new')).toMatchObject({ query: 'add 2 and 2' });
     expect(await postgres.database.query('SELECT name FROM agent_tasks_migrations')).toHaveLength(
-      5,
+      6,
     );
   });
 

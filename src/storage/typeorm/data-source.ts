@@ -5,6 +5,8 @@ import { isLockTimeout, toTaskStorageError } from './postgres-errors.js';
 import type { ResolvedPostgresOptions } from './resolve-postgres-options.js';
 import { silentLogger } from './silent-logger.js';
 
+/** Of node-postgres. */
+const DEFAULT_POOL_SIZE = 10;
 const FIRST_RETRY_MS = 250;
 const LONGEST_RETRY_MS = 5_000;
 /**
@@ -117,6 +119,13 @@ function adviceFor(failure: TaskStorageError): string {
   return isLockTimeout(failure.cause)
     ? 'another process migrates or uses the tables; start again when it is done, or set a longer connectRetryMs (POSTGRES_CONNECT_RETRY_MS)'
     : 'start the database, or correct the connection string (POSTGRES_CONNECTION_STRING)';
+}
+
+/** How many connections a data source may have; as many as the driver's own default if it does not say. */
+export function poolSizeOf(dataSource: DataSource): number {
+  const { poolSize, extra }: { poolSize?: unknown; extra?: unknown } = dataSource.options;
+  const max = typeof extra === 'object' && extra !== null && 'max' in extra ? extra.max : poolSize;
+  return typeof max === 'number' ? max : DEFAULT_POOL_SIZE;
 }
 
 /** Where a data source connects to, without its password. */

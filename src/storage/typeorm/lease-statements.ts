@@ -7,7 +7,7 @@ import { ACTIVE_STATUSES } from '../../task/task-lifecycle.js';
 import type { LeaseTerm } from '../../task/task-lease.js';
 import type { SchemaNames } from './schema-names.js';
 import { sqlLiterals, SqlParameters, type SqlStatement } from './sql-parameters.js';
-import { FULL_COLUMNS } from './task-rows.js';
+import { selectTask } from './task-columns.js';
 
 /*
  * Conditions are written with literals, as the indexes have them: the planner takes a partial index
@@ -24,12 +24,12 @@ const QUEUE_ORDER = 'queued_at, task_id COLLATE "C"';
  * Now, for what claims: the transaction began before it waited for its lock, and what it claims may
  * be newer than that.
  */
-const CLAIM_TIME = 'statement_timestamp()';
+export const CLAIM_TIME = 'statement_timestamp()';
 
 /**
  * When a lease that begins now ends: no sooner than for an owner who counts from when it asked.
  */
-export function leaseEnd(leaseMs: number, parameters: SqlParameters): string {
+function leaseEnd(leaseMs: number, parameters: SqlParameters): string {
   return `${CLAIM_TIME} + ${milliseconds(leaseMs, parameters)}`;
 }
 
@@ -179,7 +179,7 @@ function claimCandidates(
         WHERE task.task_id = ANY (ARRAY(SELECT task_id FROM candidate))
         RETURNING task.*
       )
-      SELECT ${FULL_COLUMNS}, lost_owner
+      SELECT ${selectTask('full')} AS task, lost_owner
       FROM claimed JOIN candidate USING (task_id)
       ORDER BY candidate.since, task_id COLLATE "C"`,
     values: parameters.values,

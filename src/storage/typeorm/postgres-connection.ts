@@ -1,7 +1,7 @@
-import { EventEmitter } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { DataSource, QueryRunner } from 'typeorm';
+import type { DataSource } from 'typeorm';
 import { TaskStorageError } from '../../task/errors.js';
+import { preparedQuery, takeClient, type PostgresClient } from './pooled-client.js';
 import { isConnectionGone, toTaskStorageError } from './postgres-errors.js';
 import type { SqlStatement } from './sql-parameters.js';
 
@@ -18,7 +18,7 @@ export interface PostgresSession {
   readonly lost: AbortSignal;
   /** Calls back with the payload of each notification on the channel, until the work is over. */
   readonly onNotification: (channel: string, listener: (payload: string) => void) => void;
-  /** Makes the pool throw the connection away when the work is over. */
+  /** Ends the connection, and what is under way on it. */
   readonly discard: () => void;
 }
 
@@ -29,7 +29,7 @@ const CLOSE_POLL_MS = 20;
 /** The way to the database: every failure comes out as a {@link TaskStorageError}. */
 export class PostgresConnection {
   #isClosed = false;
-  #openSessions = 0;
+  readonly #taken = new Set<PostgresClient>();
 
   /** @param ownsDataSource whether closing the storage closes the data source too */
   constructor(
@@ -38,22 +38,35 @@ export class PostgresConnection {
   ) {}
 
   readonly send: SendStatement = async (statement) => {
-    return this.withSession(async (session) => session.send(statement));
+    const client = await this.#take();
+    let isBroken = false;
+    try {
+      return rowsOf(await client.query(preparedQuery(statement)));
+    } catch (error) {
+      isBroken = isConnectionGone(error);
+      throw toTaskStorageError(error);
+    } finally {
+      this.#giveBack(client, isBroken);
+    }
   };
 
-  /** Runs the work in one transaction, committed when it resolves. */
-  async transaction<T>(work: (send: SendStatement) => Promise<T>): Promise<T> {
-    return this.withSession(async ({ send, discard }) => {
-      // Said, because a database may have another default, under which a statement that has waited
-      // for a lock still sees what was there before the wait.
-      await send({ text: 'BEGIN ISOLATION LEVEL READ COMMITTED', values: [] });
+  /**
+   * Runs the work in one transaction, committed when it resolves.
+   *
+   * @param first SQL without parameters that is sent along with the beginning of the transaction
+   */
+  async transaction<T>(first: string, work: (send: SendStatement) => Promise<T>): Promise<T> {
+    return this.#withClient(async (client) => {
       try {
-        const result = await work(send);
-        await send({ text: 'COMMIT', values: [] });
+        // Said, because a database may have another default, under which a statement that has waited
+        // for a lock still sees what was there before the wait.
+        await client.run(`BEGIN ISOLATION LEVEL READ COMMITTED; ${first}`);
+        const result = await work(client.send);
+        await client.run('COMMIT');
         return result;
       } catch (error) {
         // The error that ended the transaction is the one to report.
-        await send({ text: 'ROLLBACK', values: [] }).catch(discard);
+        await client.run('ROLLBACK').catch(client.discard);
         throw error;
       }
     });
@@ -61,35 +74,30 @@ export class PostgresConnection {
 
   /** Runs the work on one session of its own, discarded afterwards if it broke. */
   async withSession<T>(work: (session: PostgresSession) => Promise<T>): Promise<T> {
-    if (this.#isClosed) {
-      throw new TaskStorageError('UNAVAILABLE', 'The storage is closed');
-    }
-    const runner = this.dataSource.createQueryRunner('master');
-    const lost = new AbortController();
-    const unsubscribe: (() => void)[] = [];
-    this.#openSessions += 1;
-    try {
-      const client = await connect(runner);
-      unsubscribe.push(subscribe(client, 'end', () => lost.abort()));
-      return await work({
-        send: async (statement) => sendOn(runner, client, statement),
-        lost: lost.signal,
-        onNotification: (channel, listener) => {
-          unsubscribe.push(
-            subscribe(client, 'notification', (message) => {
+    return this.#withClient(async ({ send, client, discard }) => {
+      const lost = new AbortController();
+      const unsubscribe: (() => void)[] = [];
+      const subscribe = (event: string, listener: (message: unknown) => void): void => {
+        client.on(event, listener);
+        unsubscribe.push(() => client.off(event, listener));
+      };
+      subscribe('end', () => lost.abort());
+      try {
+        return await work({
+          send,
+          lost: lost.signal,
+          onNotification: (channel, listener) =>
+            subscribe('notification', (message) => {
               if (isNotification(message) && message.channel === channel) {
                 listener(message.payload);
               }
             }),
-          );
-        },
-        discard: () => endClient(client),
-      });
-    } finally {
-      unsubscribe.forEach((end) => end());
-      await runner.release();
-      this.#openSessions -= 1;
-    }
+          discard,
+        });
+      } finally {
+        unsubscribe.forEach((end) => end());
+      }
+    });
   }
 
   /** Lets what is under way end, and then gives the connections back. */
@@ -99,65 +107,86 @@ export class PostgresConnection {
     }
     this.#isClosed = true;
     const deadline = Date.now() + CLOSE_LIMIT_MS;
-    while (this.#openSessions > 0 && Date.now() < deadline) {
+    while (this.#taken.size > 0 && Date.now() < deadline) {
       await delay(CLOSE_POLL_MS);
     }
+    // The pool waits for those that are out for as long as they are.
+    this.#taken.forEach(endClient);
     if (this.ownsDataSource && this.dataSource.isInitialized) {
       await this.dataSource.destroy();
     }
   }
-}
 
-async function connect(runner: QueryRunner): Promise<unknown> {
-  try {
-    const client: unknown = await runner.connect();
-    return client;
-  } catch (error) {
-    throw toTaskStorageError(error);
+  async #withClient<T>(work: (client: OpenClient) => Promise<T>): Promise<T> {
+    const taken = await this.#take();
+    const client = new OpenClient(taken);
+    try {
+      return await work(client);
+    } finally {
+      this.#giveBack(taken, client.isBroken);
+    }
+  }
+
+  async #take(): Promise<PostgresClient> {
+    if (this.#isClosed) {
+      throw new TaskStorageError('UNAVAILABLE', 'The storage is closed');
+    }
+    try {
+      const taken = await takeClient(this.dataSource);
+      this.#taken.add(taken);
+      return taken;
+    } catch (error) {
+      throw toTaskStorageError(error);
+    }
+  }
+
+  #giveBack(taken: PostgresClient, isBroken: boolean): void {
+    this.#taken.delete(taken);
+    taken.release(isBroken);
   }
 }
 
-async function sendOn(
-  runner: QueryRunner,
-  client: unknown,
-  statement: SqlStatement,
-): Promise<readonly SqlRow[]> {
-  try {
-    const rows: unknown = await runner.query(statement.text, [...statement.values]);
+/** A client on which several statements are sent. */
+class OpenClient {
+  isBroken = false;
+
+  constructor(readonly client: PostgresClient) {}
+
+  readonly send: SendStatement = async (statement) =>
+    rowsOf(await this.#query(preparedQuery(statement)));
+
+  /** Runs SQL that has no parameters and answers nothing. */
+  async run(text: string): Promise<void> {
+    await this.#query({ text });
+  }
+
+  readonly discard = (): void => {
+    this.isBroken = true;
+    endClient(this.client);
+  };
+
+  async #query(query: object): Promise<unknown> {
+    try {
+      return await this.client.query(query);
+    } catch (error) {
+      if (isConnectionGone(error)) {
+        this.discard();
+      }
+      throw toTaskStorageError(error);
+    }
+  }
+}
+
+function endClient(client: PostgresClient): void {
+  client.end().catch(() => undefined);
+}
+
+function rowsOf(answer: unknown): readonly SqlRow[] {
+  if (typeof answer === 'object' && answer !== null && 'rows' in answer) {
+    const rows: unknown = answer.rows;
     return Array.isArray(rows) ? rows : [];
-  } catch (error) {
-    if (isConnectionGone(error)) {
-      endClient(client);
-    }
-    throw toTaskStorageError(error);
   }
-}
-
-/** Ends a driver's client: the pool drops a client that is ending when it comes back. */
-function endClient(client: unknown): void {
-  if (typeof client === 'object' && client !== null && 'end' in client) {
-    const { end } = client;
-    if (typeof end === 'function') {
-      Promise.resolve(end.call(client)).catch(() => undefined);
-    }
-  }
-}
-
-/**
- * A driver's client is an event emitter; the driver does not say so in TypeORM's types.
- *
- * @returns ends the subscription
- */
-function subscribe(
-  client: unknown,
-  event: 'end' | 'notification',
-  listener: (message: unknown) => void,
-): () => void {
-  if (!(client instanceof EventEmitter)) {
-    return () => undefined;
-  }
-  client.on(event, listener);
-  return () => client.off(event, listener);
+  return [];
 }
 
 function isNotification(message: unknown): message is { channel: string; payload: string } {

@@ -1,5 +1,6 @@
 import type { PageTokenCodec } from '../../task/page-token.js';
 import type { TaskChange } from '../../task/task-change.js';
+import type { GatheredCalls } from './gathered-calls.js';
 import type { PostgresConnection } from './postgres-connection.js';
 import type { SchemaNames } from './schema-names.js';
 
@@ -11,6 +12,8 @@ export interface ChangeAnnouncer {
 /** What all parts of one storage share. */
 export interface PostgresContext {
   readonly connection: PostgresConnection;
+  /** The calls that share statements with others. */
+  readonly calls: GatheredCalls;
   readonly names: SchemaNames;
   readonly pageTokens: PageTokenCodec;
   readonly changes: ChangeAnnouncer;

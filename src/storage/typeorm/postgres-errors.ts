@@ -6,6 +6,8 @@ const LOCK_NOT_AVAILABLE = '55P03';
 
 /** SQLSTATE: https://www.postgresql.org/docs/18/errcodes-appendix.html */
 const CODE_BY_SQLSTATE: ReadonlyMap<string, TaskStorageErrorCode> = new Map([
+  ['0A000', 'UNAVAILABLE'], // feature_not_supported: a prepared plan no longer fits the tables
+  ['26000', 'UNAVAILABLE'], // invalid_sql_statement_name: it was discarded by somebody else
   ['25006', 'UNAVAILABLE'], // read_only_sql_transaction: a standby, or a primary demoted under us
   ['25P03', 'UNAVAILABLE'], // idle_in_transaction_session_timeout: this process was frozen meanwhile
   ['25P04', 'UNAVAILABLE'], // transaction_timeout
@@ -29,8 +31,17 @@ const CODE_BY_SQLSTATE_CLASS: ReadonlyMap<string, TaskStorageErrorCode> = new Ma
   ['28', 'MISCONFIGURED'], // invalid authorization
 ]);
 
+/** What a single row can do to a statement: lock time-out, deadlock, serialization failure. */
+const FAULTS_OF_ONE = new Set([LOCK_NOT_AVAILABLE, '40P01', '40001']);
+
 /** After these the session is over, or of no more use. */
-const CONNECTION_ENDED = new Set(['25006', '25P03', '25P04']);
+const CONNECTION_ENDED = new Set([
+  '25006',
+  '25P03',
+  '25P04',
+  '0A000', // feature_not_supported: a prepared plan that no longer fits the tables
+  '26000', // invalid_sql_statement_name: somebody else discarded what was prepared
+]);
 
 const NETWORK_ERRORS = new Set([
   'ECONNREFUSED',
@@ -96,6 +107,15 @@ export function toTaskStorageError(error: unknown): TaskStorageError {
 /** Whether a statement gave up waiting for a lock. */
 export function isLockTimeout(driverError: unknown): boolean {
   return readCode(driverError) === LOCK_NOT_AVAILABLE;
+}
+
+/**
+ * Whether a statement of several calls failed, and was undone, for what may be the fault of one of
+ * them: its values, or a row that somebody else keeps locked.
+ */
+export function harmsOthers(error: unknown): boolean {
+  const { code, cause } = toTaskStorageError(error);
+  return code === 'INTERNAL' || FAULTS_OF_ONE.has(readCode(cause));
 }
 
 /**

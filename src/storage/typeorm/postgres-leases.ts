@@ -29,10 +29,9 @@ export class PostgresLeases implements TaskLeases {
     if (found?.['waiting'] !== true) {
       return [];
     }
-    const rows = await connection.transaction(async (send) => {
-      await send(lockAdmission(names));
-      return send(claimQueuedTasks(names, parsed));
-    });
+    const rows = await connection.transaction(lockAdmission(names), async (send) =>
+      send(claimQueuedTasks(names, parsed)),
+    );
     return this.#claimed(rows);
   }
 
@@ -50,12 +49,13 @@ export class PostgresLeases implements TaskLeases {
   }
 
   #claimed(rows: readonly SqlRow[]): readonly ClaimedTask[] {
-    for (const row of rows) {
-      this.context.changes.announce({ kind: 'written', taskId: readText(row, 'task_id') });
-    }
-    return rows.map((row) => ({
+    const claimed = rows.map((row) => ({
       task: readTask(row),
       lostOwner: nullable(row, 'lost_owner', readText),
     }));
+    claimed.forEach(({ task: { taskId } }) => {
+      this.context.changes.announce({ kind: 'written', taskId });
+    });
+    return claimed;
   }
 }

@@ -7,37 +7,29 @@ import {
   parseAppendOptions,
   parseCleanup,
   parseCreateOptions,
+  parseGetOptions,
   parseListEventsOptions,
   parseListOptions,
   parseUpdateOptions,
 } from '../../task/options-input.js';
-import { ACTIVE_STATUSES } from '../../task/task-lifecycle.js';
 import type {
   AppendEventsOptions,
   CleanupOptions,
   CreateTaskOptions,
+  GetTaskOptions,
   ListTasksOptions,
   TaskOperations,
   TaskPage,
   UpdateTaskOptions,
 } from '../../task/task-storage.js';
 import type { NewTask, Task, TaskSummary, TaskUpdates } from '../../task/task.js';
-import { hasLimit, lockAdmission } from './admission.js';
+import { endsTask, type GuardedChange } from './change-statement.js';
 import { deleteInBatches } from './cleanup.js';
 import { onlyRow, type SqlRow } from './postgres-connection.js';
 import type { PostgresContext } from './postgres-context.js';
-import { countOldTasks, selectEvents, selectTasks } from './read-statements.js';
-import { refusalOfChange, refusalOfCreation } from './refusals.js';
-import { sqlLiterals } from './sql-parameters.js';
-import {
-  FULL_COLUMNS,
-  readEvent,
-  readNumber,
-  readSummary,
-  readTask,
-  readText,
-} from './task-rows.js';
-import { changeTask, endsTask, insertTask, type GuardedChange } from './write-statements.js';
+import { countActive, countOldTasks, selectEvents, selectTasks } from './read-statements.js';
+import { fieldValues } from './task-fields.js';
+import { readEvent, readNumber, readPagePosition, readSummary, readTask } from './task-rows.js';
 
 /** The operations on the tasks of one tenant, or of all. */
 export class PostgresTaskOperations implements TaskOperations {
@@ -51,32 +43,29 @@ export class PostgresTaskOperations implements TaskOperations {
     const parsed = parseNewTask(task, this.scope);
     const parsedOptions = parseCreateOptions(options);
     assertQueueable(parsed, parsedOptions);
-    const { connection, names } = this.context;
-    const statement = insertTask(names, parsed, parsedOptions);
-    const row = hasLimit(parsedOptions)
-      ? await connection.transaction(async (send) => {
-          await send(lockAdmission(names));
-          return onlyRow(await send(statement));
-        })
-      : onlyRow(await connection.send(statement));
-    if (row['created'] === true) {
-      this.#announce(parsedOptions.queue ? 'queued' : 'written', parsed.taskId);
-      return true;
+    const { taskId, tenantId } = parsed;
+    const creation = { task: { taskId, tenantId }, values: fieldValues(parsed), ...parsedOptions };
+    const isCreated = await this.context.calls.create(creation);
+    if (isCreated) {
+      this.#announce(parsedOptions.queue ? 'queued' : 'written', taskId);
     }
-    const refusal = hasLimit(parsedOptions) ? refusalOfCreation(row, parsedOptions) : null;
-    if (refusal !== null) {
-      throw refusal;
-    }
-    return false;
+    return isCreated;
   }
 
-  async getTask(taskId: string): Promise<Task | null> {
-    const { connection, names } = this.context;
-    const [row] = await connection.send({
-      text: `SELECT ${FULL_COLUMNS} FROM ${names.tasks} WHERE task_id = $1 ${this.#andTenant(2)}`,
-      values: [parseTaskId(taskId), ...this.#tenantValues()],
-    });
-    return row === undefined ? null : readTask(row);
+  async getTask(
+    taskId: string,
+    options: GetTaskOptions & { view: 'summary' },
+  ): Promise<TaskSummary | null>;
+  async getTask(
+    taskId: string,
+    options?: GetTaskOptions & { view?: 'full' | undefined },
+  ): Promise<Task | null>;
+  async getTask(taskId: string, options?: GetTaskOptions): Promise<TaskSummary | null> {
+    const wanted = { taskId: parseTaskId(taskId), tenantId: this.scope };
+    const { view } = parseGetOptions(options);
+    const row = await this.context.calls.get(wanted, view);
+    const read = view === 'full' ? readTask : readSummary;
+    return row === null ? null : read(row);
   }
 
   async updateTask(
@@ -84,10 +73,12 @@ export class PostgresTaskOperations implements TaskOperations {
     updates: TaskUpdates,
     options?: UpdateTaskOptions,
   ): Promise<boolean> {
+    const parsedUpdates = parseTaskUpdates(updates);
     const change = {
       taskId: parseTaskId(taskId),
       tenantId: this.scope,
-      updates: parseTaskUpdates(updates),
+      updates: parsedUpdates,
+      values: fieldValues(parsedUpdates),
       ...parseUpdateOptions(options),
     };
     return (await this.#change(change)) !== null;
@@ -128,24 +119,13 @@ export class PostgresTaskOperations implements TaskOperations {
       nextPageToken:
         last === undefined || rows.length <= limit
           ? null
-          : pageTokens.encode(
-              {
-                createdAtMicroseconds: readText(last, 'created_at'),
-                taskId: readText(last, 'task_id'),
-              },
-              filter,
-            ),
+          : pageTokens.encode(readPagePosition(last), filter),
     };
   }
 
   async countActiveTasks(): Promise<number> {
     const { connection, names } = this.context;
-    const rows = await connection.send({
-      // Literals, because the planner takes the partial index only for what it can read.
-      text: `SELECT COUNT(*)::int AS active FROM ${names.tasks}
-        WHERE status IN (${sqlLiterals(ACTIVE_STATUSES)}) ${this.#andTenant(1)}`,
-      values: this.#tenantValues(),
-    });
+    const rows = await connection.send(countActive(names, this.scope));
     return readNumber(onlyRow(rows), 'active');
   }
 
@@ -169,6 +149,7 @@ export class PostgresTaskOperations implements TaskOperations {
       taskId: parseTaskId(taskId),
       tenantId: this.scope,
       updates: null,
+      values: {},
       expectedVersion: null,
       events: parseAppendedEvents(events),
       ...parseAppendOptions(options),
@@ -190,13 +171,9 @@ export class PostgresTaskOperations implements TaskOperations {
 
   /** @returns what the change answered, or `null` when the task does not exist */
   async #change(change: GuardedChange): Promise<SqlRow | null> {
-    const { connection, names } = this.context;
-    const [row] = await connection.send(changeTask(names, change));
-    if (row === undefined) {
+    const row = await this.context.calls.change(change);
+    if (row === null) {
       return null;
-    }
-    if (row['changed'] !== true) {
-      throw refusalOfChange(change, row);
     }
     this.#announce(endsTask(change.updates) ? 'ended' : 'written', change.taskId);
     return row;

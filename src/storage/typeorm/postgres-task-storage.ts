@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { DataSource } from 'typeorm';
 import { TaskStorageError } from '../../task/errors.js';
 import { PageTokenCodec } from '../../task/page-token.js';
@@ -10,7 +11,8 @@ import type {
   TaskOperations,
   TaskStorage,
 } from '../../task/task-storage.js';
-import { connectWithRetry, createDataSource, describeTarget } from './data-source.js';
+import { connectWithRetry, createDataSource, describeTarget, poolSizeOf } from './data-source.js';
+import { GatheredCalls } from './gathered-calls.js';
 import { PAGE_TOKEN_KEY_SETTING } from './migrations/create-storage-columns.js';
 import { prepareSchema } from './migrator.js';
 import { PostgresChanges } from './postgres-changes.js';
@@ -34,6 +36,9 @@ const NOTICE_LOST_HOSTS: SqlStatement = {
     set_config('tcp_keepalives_count', '3', false)`,
   values: [],
 };
+
+/** How long closing waits for calls that are still to be sent. */
+const CLOSE_LIMIT_MS = 5_000;
 
 /** Tasks in Postgres, through a TypeORM data source. */
 class PostgresTaskStorage extends PostgresTaskOperations implements TaskStorage {
@@ -101,6 +106,10 @@ class PostgresTaskStorage extends PostgresTaskOperations implements TaskStorage 
   }
 
   async close(): Promise<void> {
+    await Promise.race([
+      this.context.calls.close(),
+      delay(CLOSE_LIMIT_MS, undefined, { ref: false }),
+    ]);
     await this.#changes.close();
     await this.context.connection.close();
   }
@@ -138,7 +147,13 @@ export async function createPostgresTaskStorage(
     const description = `${describeTarget(dataSource)}, table ${names.schema}.${names.table}`;
     const changes = new PostgresChanges(connection, names.channel, resolved.onWarning);
     changes.start();
-    return new PostgresTaskStorage({ connection, names, pageTokens, changes }, description);
+    const calls = new GatheredCalls(
+      connection,
+      names,
+      poolSizeOf(dataSource),
+      resolved.connectTimeoutMs,
+    );
+    return new PostgresTaskStorage({ connection, calls, names, pageTokens, changes }, description);
   } catch (error) {
     await connection.close();
     throw error;

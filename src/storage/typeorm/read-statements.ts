@@ -1,9 +1,58 @@
 import type { PagePosition } from '../../task/page-token.js';
-import { TERMINAL_STATUSES, type TerminalStatus } from '../../task/task-lifecycle.js';
+import {
+  ACTIVE_STATUSES,
+  TERMINAL_STATUSES,
+  type TerminalStatus,
+} from '../../task/task-lifecycle.js';
 import type { TaskStatus } from '../../task/task.js';
+import { inputText, inputValues, type InputColumn } from './input-rows.js';
+import { PreparedTexts } from './prepared-texts.js';
 import type { SchemaNames } from './schema-names.js';
 import { sqlLiterals, SqlParameters, type SqlStatement } from './sql-parameters.js';
-import { FULL_COLUMNS, selectTime, SUMMARY_COLUMNS } from './task-rows.js';
+import { PAYLOAD_COLUMNS, selectTask, selectTime } from './task-columns.js';
+
+/** A task that somebody asks for. */
+export interface WantedTask {
+  readonly taskId: string;
+  /** Only a task of this tenant; `null` for any. */
+  readonly tenantId: string | null;
+}
+
+const WANTED_COLUMNS: readonly InputColumn<WantedTask>[] = [
+  { name: 'wanted_id', type: 'varchar', read: ({ taskId }) => taskId },
+  { name: 'wanted_tenant', type: 'varchar', read: ({ tenantId }) => tenantId },
+];
+
+/** A task whose large fields take more than this, as they are stored, is not read beside others. */
+const LARGE_BYTES = 65_536;
+
+/**
+ * Selects tasks by their ids, each with its `position` among those wanted.
+ *
+ * @param readsLarge whether a task is read however large it is; otherwise a large one is
+ *   answered as `NULL`
+ */
+export function selectByIds(
+  names: SchemaNames,
+  view: 'full' | 'summary',
+  wanted: readonly WantedTask[],
+  readsLarge: boolean,
+): SqlStatement {
+  const isSingle = wanted.length === 1;
+  const { text, name } = wantedTexts.of([names.tasks, view, isSingle, readsLarge].join(' '), () => {
+    const size = PAYLOAD_COLUMNS.map((column) => `COALESCE(pg_column_size(${column}), 0)`);
+    const task =
+      readsLarge || view === 'summary'
+        ? selectTask(view)
+        : `CASE WHEN ${size.join(' + ')} <= ${LARGE_BYTES} THEN ${selectTask(view)} END`;
+    return `SELECT position, ${task} AS task
+      FROM ${inputText('wanted', WANTED_COLUMNS, isSingle, 0)} JOIN ${names.tasks} AS task
+        ON task_id = wanted_id AND (wanted_tenant IS NULL OR tenant_id = wanted_tenant)`;
+  });
+  return { text, name, values: inputValues(WANTED_COLUMNS, wanted) };
+}
+
+const wantedTexts = new PreparedTexts();
 
 /** Which tasks to list, and how much of each. */
 export interface ListQuery {
@@ -36,11 +85,21 @@ export function selectTasks(names: SchemaNames, query: ListQuery): SqlStatement 
   }
   const where = conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`;
   return {
-    text: `SELECT ${query.view === 'full' ? FULL_COLUMNS : SUMMARY_COLUMNS}
+    text: `SELECT ${selectTask(query.view)} AS task
       FROM ${names.tasks} ${where}
-      ORDER BY ${names.tasks}.created_at DESC, task_id COLLATE "C" DESC
+      ORDER BY created_at DESC, task_id COLLATE "C" DESC
       LIMIT ${parameters.add(query.limit)} OFFSET ${parameters.add(query.offset)}`,
     values: parameters.values,
+  };
+}
+
+/** Counts the active tasks: one row, `active`. */
+export function countActive(names: SchemaNames, tenantId: string | null): SqlStatement {
+  return {
+    // Literals, because the planner takes the partial index only for what it can read.
+    text: `SELECT COUNT(*)::int AS active FROM ${names.tasks}
+      WHERE status IN (${sqlLiterals(ACTIVE_STATUSES)}) ${tenantId === null ? '' : 'AND tenant_id = $1'}`,
+    values: tenantId === null ? [] : [tenantId],
   };
 }
 
@@ -57,7 +116,7 @@ export function selectEvents(
       : `AND EXISTS (SELECT 1 FROM ${names.tasks}
            WHERE task_id = ${id} AND tenant_id = ${parameters.add(query.tenantId)})`;
   return {
-    text: `SELECT task_id, sequence, stage, message, status, ${selectTime('created_at')} FROM ${names.events}
+    text: `SELECT task_id, sequence, stage, message, status, ${selectTime('created_at')} AS created_at FROM ${names.events}
       WHERE task_id = ${id} AND sequence > ${parameters.add(query.afterSequence)} ${tenant}
       ORDER BY sequence LIMIT ${parameters.add(query.limit)}`,
     values: parameters.values,

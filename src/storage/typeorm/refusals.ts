@@ -5,37 +5,56 @@ import {
   TaskStorageError,
 } from '../../task/errors.js';
 import { refusalOfWriter } from '../../task/write-guards.js';
-import type { ActiveLimits } from './admission.js';
+import { hasLimit } from './admission.js';
+import { allowedStatuses, type GuardedChange } from './change-statement.js';
+import type { Creation } from './create-statement.js';
 import type { SqlRow } from './postgres-connection.js';
 import { nullable, readNumber, readStatus, readText } from './task-rows.js';
-import { allowedStatuses, type GuardedChange } from './write-statements.js';
 
 /* Why a statement wrote nothing, from what it answered. */
 
-/** @returns which limit kept the task out, or `null` when its id is taken */
-export function refusalOfCreation(
-  row: SqlRow,
-  { maxActiveTasks, maxActiveTasksPerTenant }: ActiveLimits,
+/** Says why tasks that were to be created together were not, in the order of their admission. */
+export class CreationRefusals {
+  #admitted = 0;
+  readonly #admittedByTenant = new Map<string, number>();
+
+  /** @returns whether the task was created, or which limit kept it out */
+  judge({ task, ...limits }: Creation, row: SqlRow = {}): boolean | TaskLimitReachedError {
+    const { tenantId } = task;
+    const ofTenant = this.#admittedByTenant.get(tenantId) ?? 0;
+    if (row['created'] === true) {
+      this.#admitted += 1;
+      this.#admittedByTenant.set(tenantId, ofTenant + 1);
+      return true;
+    }
+    if (!hasLimit(limits) || row['taken'] === true) {
+      return false;
+    }
+    const { maxActiveTasks, maxActiveTasksPerTenant } = limits;
+    return (
+      limitReached(maxActiveTasks, readNumber(row, 'active') + this.#admitted, 'tasks') ??
+      limitReached(
+        maxActiveTasksPerTenant,
+        readNumber(row, 'tenant_active') + ofTenant,
+        'tasks of the tenant',
+      ) ??
+      // The id was taken by one who creates without a limit, after it was looked for.
+      false
+    );
+  }
+}
+
+function limitReached(
+  maximum: number | null,
+  active: number,
+  subject: string,
 ): TaskLimitReachedError | null {
-  if (row['taken'] === true) {
-    return null;
-  }
-  if (maxActiveTasks !== null && readNumber(row, 'active') >= maxActiveTasks) {
-    return new TaskLimitReachedError(
-      maxActiveTasks,
-      `${readNumber(row, 'active')} tasks are active; at most ${maxActiveTasks} may be`,
-    );
-  }
-  if (
-    maxActiveTasksPerTenant !== null &&
-    readNumber(row, 'tenant_active') >= maxActiveTasksPerTenant
-  ) {
-    return new TaskLimitReachedError(
-      maxActiveTasksPerTenant,
-      `${readNumber(row, 'tenant_active')} tasks of the tenant are active; at most ${maxActiveTasksPerTenant} may be`,
-    );
-  }
-  return null;
+  return maximum !== null && active >= maximum
+    ? new TaskLimitReachedError(
+        maximum,
+        `${active} ${subject} are active; at most ${maximum} may be`,
+      )
+    : null;
 }
 
 /** @returns what about the task, as the statement met it, forbids the change */

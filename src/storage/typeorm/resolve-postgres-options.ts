@@ -1,5 +1,6 @@
 import { DataSource } from 'typeorm';
 import { InvalidTaskError, TaskStorageError } from '../../task/errors.js';
+import { poolSizeOf } from './data-source.js';
 import {
   MAX_TIMEOUT_MS,
   type PostgresTaskStorageOptions,
@@ -137,9 +138,8 @@ function isDecodable(connectionString: string): boolean {
 }
 
 function assertLargeEnough(dataSource: DataSource): void {
-  const { poolSize, extra }: { poolSize?: unknown; extra?: unknown } = dataSource.options;
-  const max = typeof extra === 'object' && extra !== null && 'max' in extra ? extra.max : poolSize;
-  if (typeof max === 'number' && max < SMALLEST_POOL) {
+  const max = poolSizeOf(dataSource);
+  if (max < SMALLEST_POOL) {
     throw misconfigured(
       `dataSource has a pool of ${max} connections; give it at least ${SMALLEST_POOL}`,
     );

@@ -13,6 +13,8 @@ export class SqlParameters {
 export interface SqlStatement {
   readonly text: string;
   readonly values: readonly unknown[];
+  /** Under which connections keep the plan; left out, one is found for the text. */
+  readonly name?: string | undefined;
 }
 
 /** Writes words as SQL text literals; only for constants, which the planner must see. */

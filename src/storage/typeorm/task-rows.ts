@@ -1,117 +1,124 @@
 import { TaskStorageError } from '../../task/errors.js';
 import { isPlainObject, type JsonObject } from '../../task/json.js';
+import type { PagePosition } from '../../task/page-token.js';
 import type { TaskEvent } from '../../task/task-event.js';
-import {
-  TASK_JSON_FIELDS,
-  TASK_PAYLOAD_FIELDS,
-  TASK_STATUSES,
-  type Task,
-  type TaskStatus,
-  type TaskSummary,
-} from '../../task/task.js';
+import { TASK_STATUSES, type Task, type TaskStatus, type TaskSummary } from '../../task/task.js';
 import type { SqlRow } from './postgres-connection.js';
+import { FIELD_POSITIONS, TASK_COLUMNS } from './task-columns.js';
 
 const MICROSECONDS_PER_MS = 1000;
 
-/** From the fields of a task to the columns of the table. */
-export const TASK_COLUMNS = {
-  taskId: 'task_id',
-  tenantId: 'tenant_id',
-  status: 'status',
-  query: 'query',
-  maxSteps: 'max_steps',
-  finalState: 'final_state',
-  timestampDir: 'timestamp_dir',
-  executionStatistics: 'execution_statistics',
-  sandboxInfo: 'sandbox_info',
-  requestData: 'request_data',
-  conversationHistory: 'conversation_history',
-  sealedRequest: 'sealed_request',
-  result: 'result',
-  error: 'error',
-  leaseOwner: 'lease_owner',
-  leaseExpiresAt: 'lease_expires_at',
-  attempt: 'attempt',
-  maxAttempts: 'max_attempts',
-  queuedAt: 'queued_at',
-  version: 'version',
-  lastEventSequence: 'last_event_sequence',
-  createdAt: 'created_at',
-  updatedAt: 'updated_at',
-  startedAt: 'started_at',
-  finishedAt: 'finished_at',
-} as const satisfies Record<keyof Task, string>;
-
-const PAYLOAD_COLUMNS: ReadonlySet<string> = new Set(
-  TASK_PAYLOAD_FIELDS.map((field) => TASK_COLUMNS[field]),
-);
-
-const JSON_COLUMNS: ReadonlySet<string> = new Set(
-  TASK_JSON_FIELDS.map((field) => TASK_COLUMNS[field]),
-);
-
-/** As whole microseconds, so that neither a `Date` nor the session's DateStyle rounds or turns it. */
-export function selectTime(column: string): string {
-  return `(EXTRACT(EPOCH FROM ${column}) * 1000000)::bigint::text AS ${column}`;
+/** Takes a value for what it should be, or not: `undefined`. */
+interface Reader<T> {
+  readonly expected: string;
+  readonly read: (value: unknown) => T | undefined;
 }
 
-/** As text, because an application may have told the driver to parse JSON and times in its own way. */
-function selectColumn(column: string): string {
-  if (column.endsWith('_at')) {
-    return selectTime(column);
-  }
-  return JSON_COLUMNS.has(column) ? `${column}::text` : column;
+const TEXT: Reader<string> = {
+  expected: 'text',
+  read: (value) => (typeof value === 'string' ? value : undefined),
+};
+
+const NUMBER: Reader<number> = {
+  expected: 'a number',
+  read: (value) => (typeof value === 'number' ? value : undefined),
+};
+
+const STATUS: Reader<TaskStatus> = {
+  expected: TASK_STATUSES.join(', '),
+  read: (value) => TASK_STATUSES.find((status) => status === value),
+};
+
+const MICROSECONDS: Reader<number> = {
+  expected: 'a time',
+  read: (value) => (Number.isSafeInteger(value) ? Number(value) : undefined),
+};
+
+const DATE: Reader<Date> = {
+  expected: 'a time',
+  read: (value) => {
+    const microseconds = MICROSECONDS.read(value);
+    if (microseconds === undefined) {
+      return undefined;
+    }
+    const date = new Date(Math.floor(microseconds / MICROSECONDS_PER_MS));
+    return Number.isNaN(date.getTime()) ? undefined : date;
+  },
+};
+
+const JSON_OBJECT: Reader<JsonObject> = {
+  expected: 'a JSON object',
+  read: (value) => (isJsonObject(value) ? value : undefined),
+};
+
+/** A task as `selectTask` selected it. */
+type TaskValues = readonly unknown[];
+
+function valuesOf(row: SqlRow): TaskValues {
+  const values: unknown = JSON.parse(readText(row, 'task'));
+  return Array.isArray(values) ? values : corrupt(row['task_id'], 'task', 'an array');
 }
 
-/** The columns of a whole task, for a SELECT. */
-export const FULL_COLUMNS = Object.values(TASK_COLUMNS).map(selectColumn).join(', ');
+function field<T>(values: TaskValues, name: keyof Task, { read, expected }: Reader<T>): T {
+  const value = read(values[FIELD_POSITIONS[name]]);
+  return value === undefined
+    ? corrupt(values[FIELD_POSITIONS.taskId], TASK_COLUMNS[name], expected)
+    : value;
+}
 
-/** The columns of a summary, for a SELECT. */
-export const SUMMARY_COLUMNS = Object.values(TASK_COLUMNS)
-  .filter((column) => !PAYLOAD_COLUMNS.has(column))
-  .map(selectColumn)
-  .join(', ');
-
-/** Whether a field of a task holds JSON, which goes to the database as text. */
-export function isJsonField(field: string): boolean {
-  return TASK_JSON_FIELDS.some((jsonField) => jsonField === field);
+function optional<T>(values: TaskValues, name: keyof Task, reader: Reader<T>): T | null {
+  return values[FIELD_POSITIONS[name]] === null ? null : field(values, name, reader);
 }
 
 /** @throws {TaskStorageError} `CORRUPT` when a column holds what the storage cannot understand */
 export function readTask(row: SqlRow): Task {
-  return {
-    ...readSummary(row),
-    executionStatistics: nullable(row, 'execution_statistics', readJson),
-    sandboxInfo: nullable(row, 'sandbox_info', readJson),
-    requestData: nullable(row, 'request_data', readJson),
-    conversationHistory: nullable(row, 'conversation_history', readJson),
-    sealedRequest: nullable(row, 'sealed_request', readText),
-  };
+  const values = valuesOf(row);
+  // Not spread: V8 makes a slow dictionary of a large object to which names are added.
+  return Object.assign(summaryOf(values), {
+    requestData: optional(values, 'requestData', JSON_OBJECT),
+    conversationHistory: optional(values, 'conversationHistory', JSON_OBJECT),
+    sealedRequest: optional(values, 'sealedRequest', TEXT),
+  });
 }
 
 /** @throws {TaskStorageError} `CORRUPT` when a column holds what the storage cannot understand */
 export function readSummary(row: SqlRow): TaskSummary {
+  return summaryOf(valuesOf(row));
+}
+
+function summaryOf(values: TaskValues): TaskSummary {
   return {
-    taskId: readText(row, 'task_id'),
-    tenantId: readText(row, 'tenant_id'),
-    status: readStatus(row, 'status'),
-    query: readText(row, 'query'),
-    maxSteps: readNumber(row, 'max_steps'),
-    finalState: nullable(row, 'final_state', readText),
-    timestampDir: nullable(row, 'timestamp_dir', readText),
-    result: nullable(row, 'result', readText),
-    error: nullable(row, 'error', readText),
-    leaseOwner: nullable(row, 'lease_owner', readText),
-    leaseExpiresAt: nullable(row, 'lease_expires_at', readDate),
-    attempt: readNumber(row, 'attempt'),
-    maxAttempts: readNumber(row, 'max_attempts'),
-    queuedAt: nullable(row, 'queued_at', readDate),
-    version: readNumber(row, 'version'),
-    lastEventSequence: readNumber(row, 'last_event_sequence'),
-    createdAt: readDate(row, 'created_at'),
-    updatedAt: readDate(row, 'updated_at'),
-    startedAt: nullable(row, 'started_at', readDate),
-    finishedAt: nullable(row, 'finished_at', readDate),
+    taskId: field(values, 'taskId', TEXT),
+    tenantId: field(values, 'tenantId', TEXT),
+    status: field(values, 'status', STATUS),
+    query: field(values, 'query', TEXT),
+    maxSteps: field(values, 'maxSteps', NUMBER),
+    finalState: optional(values, 'finalState', TEXT),
+    timestampDir: optional(values, 'timestampDir', TEXT),
+    executionStatistics: optional(values, 'executionStatistics', JSON_OBJECT),
+    sandboxInfo: optional(values, 'sandboxInfo', JSON_OBJECT),
+    result: optional(values, 'result', TEXT),
+    error: optional(values, 'error', TEXT),
+    leaseOwner: optional(values, 'leaseOwner', TEXT),
+    leaseExpiresAt: optional(values, 'leaseExpiresAt', DATE),
+    attempt: field(values, 'attempt', NUMBER),
+    maxAttempts: field(values, 'maxAttempts', NUMBER),
+    queuedAt: optional(values, 'queuedAt', DATE),
+    version: field(values, 'version', NUMBER),
+    lastEventSequence: field(values, 'lastEventSequence', NUMBER),
+    createdAt: field(values, 'createdAt', DATE),
+    updatedAt: field(values, 'updatedAt', DATE),
+    startedAt: optional(values, 'startedAt', DATE),
+    finishedAt: optional(values, 'finishedAt', DATE),
+  };
+}
+
+/** Where a page ends that ends with this task. */
+export function readPagePosition(row: SqlRow): PagePosition {
+  const values = valuesOf(row);
+  return {
+    createdAtMicroseconds: String(field(values, 'createdAt', MICROSECONDS)),
+    taskId: field(values, 'taskId', TEXT),
   };
 }
 
@@ -123,42 +130,39 @@ export function readEvent(row: SqlRow): TaskEvent {
     stage: readText(row, 'stage'),
     message: readText(row, 'message'),
     status: nullable(row, 'status', readStatus),
-    createdAt: readDate(row, 'created_at'),
+    createdAt: column(row, 'created_at', DATE),
   };
 }
 
-export function readStatus(row: SqlRow, column: string): TaskStatus {
-  const status = TASK_STATUSES.find((known) => known === row[column]);
-  return status ?? corrupt(row, column, TASK_STATUSES.join(', '));
+function column<T>(row: SqlRow, name: string, { read, expected }: Reader<T>): T {
+  return read(row[name]) ?? corrupt(row['task_id'], name, expected);
 }
 
-export function readNumber(row: SqlRow, column: string): number {
-  const value = row[column];
-  return typeof value === 'number' ? value : corrupt(row, column, 'a number');
+export function readStatus(row: SqlRow, name: string): TaskStatus {
+  return column(row, name, STATUS);
 }
 
-export function readText(row: SqlRow, column: string): string {
-  const value = row[column];
-  return typeof value === 'string' ? value : corrupt(row, column, 'text');
+export function readNumber(row: SqlRow, name: string): number {
+  return column(row, name, NUMBER);
 }
 
-export function readJson(row: SqlRow, column: string): JsonObject {
-  const value: unknown = JSON.parse(readText(row, column));
-  return isJsonObject(value) ? value : corrupt(row, column, 'a JSON object');
+export function readText(row: SqlRow, name: string): string {
+  return column(row, name, TEXT);
 }
 
-function readDate(row: SqlRow, column: string): Date {
-  const date = new Date(Math.floor(Number(readText(row, column)) / MICROSECONDS_PER_MS));
-  return Number.isNaN(date.getTime()) ? corrupt(row, column, 'a time') : date;
+/** Reads a column that was selected as text. */
+export function readJson(row: SqlRow, name: string): JsonObject {
+  const value: unknown = JSON.parse(readText(row, name));
+  return isJsonObject(value) ? value : corrupt(row['task_id'], name, JSON_OBJECT.expected);
 }
 
 /** Reads a column that may be empty. */
 export function nullable<T>(
   row: SqlRow,
-  column: string,
+  name: string,
   read: (row: SqlRow, column: string) => T,
 ): T | null {
-  return row[column] === null ? null : read(row, column);
+  return row[name] === null ? null : read(row, name);
 }
 
 /** What was parsed from JSON is JSON all the way down. */
@@ -166,9 +170,9 @@ function isJsonObject(value: unknown): value is JsonObject {
   return isPlainObject(value);
 }
 
-function corrupt(row: SqlRow, column: string, expected: string): never {
+function corrupt(taskId: unknown, name: string, expected: string): never {
   throw new TaskStorageError(
     'CORRUPT',
-    `Task ${String(row['task_id'])}: the column ${column} does not hold ${expected}`,
+    `Task ${String(taskId)}: the column ${name} does not hold ${expected}`,
   );
 }

@@ -4,6 +4,7 @@ import { createLeaseIndexes } from './create-lease-indexes.js';
 import { createOriginalTable } from './create-original-table.js';
 import { createStorageColumns } from './create-storage-columns.js';
 import { createStorageIndexes } from './create-storage-indexes.js';
+import { mergeIndexes } from './merge-indexes.js';
 import type { MigrationClass } from './migration-class.js';
 
 /**
@@ -19,5 +20,6 @@ export function createMigrations(names: SchemaNames, adoptedTimeZone: string): M
     createStorageIndexes(names),
     createLeaseColumns(names),
     createLeaseIndexes(names),
+    mergeIndexes(names),
   ];
 }

@@ -1,0 +1,201 @@
+import type { PostgresConnection, SqlRow } from './postgres-connection.js';
+import { changeTasks, type GuardedChange } from './change-statement.js';
+import { hasLimit, lockAdmission } from './admission.js';
+import { insertTasks, type Creation } from './create-statement.js';
+import { harmsOthers } from './postgres-errors.js';
+import { selectByIds, type WantedTask } from './read-statements.js';
+import { CreationRefusals, refusalOfChange } from './refusals.js';
+import type { SchemaNames } from './schema-names.js';
+import { StatementGatherer, type Outcome, type Sharing } from './statement-gatherer.js';
+import { sizeOf } from './task-fields.js';
+import { readNumber, readText } from './task-rows.js';
+
+/** How many shared statements of one kind are under way: one is worked on while another is answered. */
+const MAX_SHARED = 2;
+
+/** About how much one call sends beside its texts. */
+const CALL_BYTES = 256;
+
+/** What a creation came to; an error is the limit that was reached. */
+type Created = boolean | Error;
+
+/** The calls of one process that share statements, by what they do. */
+export class GatheredCalls {
+  readonly #reads: Readonly<
+    Record<'full' | 'summary', StatementGatherer<WantedTask, SqlRow | null>>
+  >;
+  readonly #creations: StatementGatherer<Creation, Created>;
+  readonly #limitedCreations: StatementGatherer<Creation, Created>;
+  readonly #changes: StatementGatherer<GuardedChange, SqlRow | null>;
+
+  /**
+   * @param maxConnections how many connections there are; calls that wait for locks leave most to others
+   * @param waitLimitMs how long a call may wait before it is sent
+   */
+  constructor(
+    private readonly connection: PostgresConnection,
+    private readonly names: SchemaNames,
+    maxConnections: number,
+    waitLimitMs: number,
+  ) {
+    const maxSingle = Math.max(1, Math.floor(maxConnections / 3));
+    const limits = { maxShared: MAX_SHARED, maxSingle, waitLimitMs };
+    this.#reads = {
+      full: new StatementGatherer(async (tasks, how) => this.#read('full', tasks, how), limits),
+      summary: new StatementGatherer(
+        async (tasks, how) => this.#read('summary', tasks, how),
+        limits,
+      ),
+    };
+    this.#creations = new StatementGatherer(async (tasks) => this.#create(tasks), limits);
+    // These take turns at one lock anyway.
+    const inTurn = { maxShared: 1, maxSingle: 1, waitLimitMs };
+    this.#limitedCreations = new StatementGatherer(
+      async (tasks) => this.#createLimited(tasks),
+      inTurn,
+    );
+    this.#changes = new StatementGatherer(
+      async (changes, how) => this.#change(changes, how),
+      limits,
+    );
+  }
+
+  /** @returns the row, or `null` when there is no such task */
+  async get(wanted: WantedTask, view: 'full' | 'summary'): Promise<SqlRow | null> {
+    return this.#reads[view].run({ request: wanted, key: null, group: '', bytes: CALL_BYTES });
+  }
+
+  /**
+   * @returns `false` when the id is taken
+   * @throws {TaskLimitReachedError} when there is no room
+   */
+  async create(creation: Creation): Promise<boolean> {
+    const { task, maxActiveTasks, maxActiveTasksPerTenant } = creation;
+    const gatherer = hasLimit(creation) ? this.#limitedCreations : this.#creations;
+    const created = await gatherer.run({
+      request: creation,
+      key: task.taskId,
+      group: `${maxActiveTasks} ${maxActiveTasksPerTenant}`,
+      bytes: bytesOf(creation),
+    });
+    if (created instanceof Error) {
+      throw created;
+    }
+    return created;
+  }
+
+  /**
+   * @returns what the change answered, or `null` when there is no such task
+   * @throws {TaskStorageError} when the task, as it is, refuses the change
+   */
+  async change(change: GuardedChange): Promise<SqlRow | null> {
+    const row = await this.#changes.run({
+      request: change,
+      key: change.taskId,
+      group: '',
+      bytes: bytesOf(change),
+    });
+    if (row?.['changed'] === false) {
+      throw refusalOfChange(change, row);
+    }
+    return row;
+  }
+
+  /** Takes no more calls, and lets those that wait be sent and answered. */
+  async close(): Promise<void> {
+    const { full, summary } = this.#reads;
+    const all = [full, summary, this.#creations, this.#limitedCreations, this.#changes];
+    await Promise.all(all.map(async (gatherer) => gatherer.close()));
+  }
+
+  async #read(
+    view: 'full' | 'summary',
+    wanted: readonly WantedTask[],
+    sharing: Sharing,
+  ): Promise<readonly Outcome<SqlRow | null>[]> {
+    // Who asks for the same as another gets the same row, of which each makes a task of its own.
+    const positions = new Map<string, number>();
+    const unique: WantedTask[] = [];
+    const places = wanted.map((task) => {
+      const key = `${task.tenantId ?? ''}\0${task.taskId}`;
+      const position = positions.get(key) ?? unique.push(task);
+      positions.set(key, position);
+      return position;
+    });
+    // A single task keeps nobody waiting, however large it is.
+    const readsLarge = sharing !== 'shared' || unique.length === 1;
+    const rows = await this.connection.send(selectByIds(this.names, view, unique, readsLarge));
+    const found = new Map(rows.map((row) => [readNumber(row, 'position'), row]));
+    return places.map((position) => {
+      const row = found.get(position) ?? null;
+      return row?.['task'] === null ? ALONE : answered(row);
+    });
+  }
+
+  async #create(creations: readonly Creation[]): Promise<readonly Outcome<Created>[]> {
+    return this.#apart(creations, async () => {
+      const rows = await this.connection.send(insertTasks(this.names, creations));
+      const created = new Set(rows.map((row) => readText(row, 'task_id')));
+      return creations.map(({ task }) => answered(created.has(task.taskId)));
+    });
+  }
+
+  async #createLimited(creations: readonly Creation[]): Promise<readonly Outcome<Created>[]> {
+    return this.#apart(creations, async () => {
+      const rows = await this.connection.transaction(lockAdmission(this.names), async (send) =>
+        send(insertTasks(this.names, creations)),
+      );
+      const refusals = new CreationRefusals();
+      return creations.map((creation, index) => answered(refusals.judge(creation, rows[index])));
+    });
+  }
+
+  async #change(
+    changes: readonly GuardedChange[],
+    sharing: Sharing,
+  ): Promise<readonly Outcome<SqlRow | null>[]> {
+    return this.#apart(changes, async () => {
+      const rows = await this.connection.send(
+        changeTasks(this.names, changes, CHANGE_MODES[sharing]),
+      );
+      if (sharing === 'alone') {
+        return [answered(rows[0] ?? null)];
+      }
+      const changed = new Map(rows.map((row) => [readText(row, 'task_id'), row]));
+      return changes.map(({ taskId }) => {
+        const row = changed.get(taskId);
+        return row === undefined ? ALONE : answered(row);
+      });
+    });
+  }
+
+  /** Sends calls one by one whose statement failed for the sake of one of them. */
+  async #apart<Answer>(
+    calls: readonly unknown[],
+    send: () => Promise<readonly Outcome<Answer>[]>,
+  ): Promise<readonly Outcome<Answer>[]> {
+    try {
+      return await send();
+    } catch (error) {
+      if (calls.length > 1 && harmsOthers(error)) {
+        return calls.map(() => ALONE);
+      }
+      throw error;
+    }
+  }
+}
+
+const ALONE = { kind: 'alone' } as const;
+
+const CHANGE_MODES = { shared: 'pass', single: 'wait', alone: 'explain' } as const;
+
+function answered<Answer>(answer: Answer): Outcome<Answer> {
+  return { kind: 'answer', answer };
+}
+
+function bytesOf({ values, events }: Pick<GuardedChange, 'values' | 'events'>): number {
+  return events.reduce(
+    (bytes, { stage, message }) => bytes + stage.length + message.length,
+    CALL_BYTES + sizeOf(values),
+  );
+}

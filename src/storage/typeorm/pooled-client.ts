@@ -1,0 +1,77 @@
+import { EventEmitter } from 'node:events';
+import type { DataSource } from 'typeorm';
+import { TaskStorageError } from '../../task/errors.js';
+import { prepareText } from './prepared-texts.js';
+import type { SqlStatement } from './sql-parameters.js';
+
+/** What is used of a node-postgres client that came out of a pool. */
+export interface PostgresClient extends EventEmitter {
+  query(query: object): Promise<unknown>;
+  end(): Promise<void>;
+  /** @param isBroken makes the pool throw it away */
+  release(isBroken: boolean): void;
+}
+
+/** Clients that have been out before. */
+const knownClients = new WeakSet<PostgresClient>();
+
+/**
+ * Takes a client from the pool of a data source. Directly, because a query runner for each statement
+ * costs more than the statement.
+ */
+export async function takeClient({ driver }: DataSource): Promise<PostgresClient> {
+  if (!('master' in driver) || !isPool(driver.master)) {
+    throw new TaskStorageError('UNAVAILABLE', 'The dataSource is not connected');
+  }
+  const client: unknown = await driver.master.connect();
+  if (!isPostgresClient(client)) {
+    throw new TaskStorageError(
+      'INTERNAL',
+      'The pool of the dataSource gave out no Postgres client',
+    );
+  }
+  if (!knownClients.has(client)) {
+    knownClients.add(client);
+    // The pool listens only to those that are not out, and an error without a listener ends the
+    // process. The pool sees for itself that it cannot be used again.
+    client.on('error', () => undefined);
+  }
+  return client;
+}
+
+function isPool(value: unknown): value is { connect: () => Promise<unknown> } {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'connect' in value &&
+    typeof value.connect === 'function'
+  );
+}
+
+function isPostgresClient(value: unknown): value is PostgresClient {
+  return (
+    value instanceof EventEmitter &&
+    ['query', 'end', 'release'].every((method) => typeof Reflect.get(value, method) === 'function')
+  );
+}
+
+/** The types of Postgres that are not read as text: https://www.postgresql.org/docs/18/catalog-pg-type.html */
+const PARSERS: ReadonlyMap<number, (text: string) => unknown> = new Map<
+  number,
+  (text: string) => unknown
+>([
+  [16, (text) => text === 't'], // bool
+  [20, Number], // int8
+  [23, Number], // int4
+]);
+
+const asText = (text: string): string => text;
+
+/** Our own, because an application may have told the driver to parse in its own way. */
+const OWN_TYPES = { getTypeParser: (oid: number) => PARSERS.get(oid) ?? asText };
+
+/** A query as node-postgres takes it, prepared once on each connection. */
+export function preparedQuery({ text, name, values }: SqlStatement): object {
+  const prepared = name === undefined ? prepareText(text) : { text, name };
+  return { text: prepared.text, name: prepared.name, values, types: OWN_TYPES };
+}

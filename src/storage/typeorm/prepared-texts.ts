@@ -1,0 +1,51 @@
+import { createHash } from 'node:crypto';
+
+/** The text of a statement, and the name under which connections keep its plan. */
+export interface PreparedText {
+  readonly text: string;
+  /** Left out when there are too many texts to keep plans for. */
+  readonly name: string | undefined;
+}
+
+/** Each connection keeps the plans of so many texts of this process. */
+const MAX_NAMED_TEXTS = 300;
+
+/** What Postgres plans; everything else has nothing to keep. */
+const PLANNED = /^\s*(SELECT|WITH|INSERT|UPDATE|DELETE)\b/;
+
+const namedTexts = new Map<string, PreparedText>();
+
+/** Names a text with a name that stands for it alone, whoever else prepares statements on a session. */
+export function prepareText(text: string): PreparedText {
+  const known = namedTexts.get(text);
+  if (known !== undefined) {
+    return known;
+  }
+  if (namedTexts.size >= MAX_NAMED_TEXTS || !PLANNED.test(text)) {
+    return { text, name: undefined };
+  }
+  const hash = createHash('sha256').update(text).digest('base64url').slice(0, 22);
+  const prepared = { text, name: `task_storage_${hash}` };
+  namedTexts.set(text, prepared);
+  return prepared;
+}
+
+/**
+ * Keeps the texts of statements by what they depend on, because writing a long text costs as much as
+ * the rest of a call.
+ */
+export class PreparedTexts {
+  readonly #texts = new Map<string, PreparedText>();
+
+  /** @param shape all that the text depends on; few different ones */
+  of(shape: string, write: () => string): PreparedText {
+    let text = this.#texts.get(shape);
+    if (text === undefined) {
+      text = prepareText(write());
+      if (this.#texts.size < MAX_NAMED_TEXTS) {
+        this.#texts.set(shape, text);
+      }
+    }
+    return text;
+  }
+}
