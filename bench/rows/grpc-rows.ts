@@ -12,9 +12,12 @@ import type { BenchOptions } from '../options.js';
 import type { BenchRow } from './row.js';
 
 const CALLERS = 64;
+const METHODS = ['QueryTaskStatus', 'GetTask'] as const;
 const AGENT = fileURLToPath(new URL('../../examples/agents/prime-agent.mjs', import.meta.url));
 /** So many tasks are run to have some in memory. */
 const MEMORY_TASKS = 8;
+/** So many of the tasks in Postgres are asked for. */
+const POLLED_TASKS = 500;
 const WAIT_LIMIT_MS = 60_000;
 
 /** Status polls and whole tasks through the service, beside a handler that only answers. */
@@ -61,7 +64,7 @@ async function measureService(
   backend: BenchRow['backend'],
   { service, address }: StartedService,
   client: ChildProcess,
-  { rounds, turnMs }: BenchOptions,
+  { rounds, turnMs, isQuick }: BenchOptions,
   prepare: () => Promise<readonly string[]>,
 ): Promise<readonly BenchRow[]> {
   const bare = start('../grpc/bare-server.ts');
@@ -78,7 +81,8 @@ async function measureService(
     const bareAnswer = await ask(bare, { answers });
     const bareAddress = `127.0.0.1:${'port' in bareAnswer ? bareAnswer.port : ''}`;
     const rows: BenchRow[] = [];
-    for (const method of ['QueryTaskStatus', 'GetTask'] as const) {
+    const methods = isQuick ? (['QueryTaskStatus'] as const) : METHODS;
+    for (const method of methods) {
       const turn =
         (to: string): TakeTurn =>
         async () => {
@@ -160,7 +164,7 @@ async function insertTasks(url: string): Promise<readonly string[]> {
   );
   await pool.query('VACUUM ANALYZE agent_tasks');
   await pool.end();
-  return Array.from({ length: OWN_TASKS }, (_, index) => `polled-${(index * 7919) % OWN_TASKS}`);
+  return Array.from({ length: POLLED_TASKS }, (_, index) => `polled-${(index * 7919) % OWN_TASKS}`);
 }
 
 function start(path: string): ChildProcess {

@@ -34,7 +34,8 @@ export interface Admission {
 
 /**
  * Admits the rows of `input` in their order, as far as there is room. A row whose id is taken needs
- * none. Answers for each row `taken`, and of the time before all of them `active` and `tenant_active`.
+ * none. Answers for each row `taken` and `admitted`, and of the time before all of them `active` and
+ * `tenant_active`.
  *
  * @param before how many parameters come before the two limits, of which either may be `NULL`
  */
@@ -73,8 +74,9 @@ export function admitRows(names: SchemaNames, before: number): Admission {
       `admitted AS (SELECT * FROM within WHERE (place <= ${limit}) IS NOT FALSE)`,
     ],
     admitted: 'admitted',
-    answers: `wanted.taken, (SELECT active FROM counted) AS active,
+    answers: `wanted.taken, admitted.position IS NOT NULL AS admitted, (SELECT active FROM counted) AS active,
         COALESCE(wanted.tenant_active, 0) AS tenant_active`,
-    joins: 'JOIN wanted ON wanted.position = input.position',
+    joins: `JOIN wanted ON wanted.position = input.position
+      LEFT JOIN admitted ON admitted.position = input.position`,
   };
 }

@@ -92,12 +92,13 @@ const GUARDS = `${OF_TENANT}
 /**
  * How a statement treats rows that somebody else has locked, and changes that are refused.
  *
- * - `pass`: answers `task_id` and the new `last_event_sequence` of each task that was changed. Those
- *   that somebody has locked are passed over.
- * - `wait`: the same for a single change, which waits for the lock.
- * - `explain`: for a single change, which waits as well. Answers no row when there is no such task,
- *   else what it met: `status`, `version`, `lease_owner`, `attempt` and `met_sequence`, whether it
- *   was `changed`, and then the new `last_event_sequence`.
+ * - `pass`: passes over tasks that somebody has locked. Answers one row for each change, in their
+ *   order: whether the task was `met`, and if so its `status`, `version`, `lease_owner`, `attempt` and
+ *   `met_sequence`, whether it was `changed`, and the new `last_event_sequence`; if not, whether it was
+ *   `passed_over`.
+ * - `explain`: the same for a single change, which waits for the lock.
+ * - `wait`: for a single change, which waits as well; costs the least. Answers the `task_id` and the new
+ *   `last_event_sequence` when it was changed, and nothing when it was not.
  */
 export type ChangeMode = 'pass' | 'wait' | 'explain';
 
@@ -163,25 +164,32 @@ function writeText(names: SchemaNames, { isSingle, mode, flags, events }: Change
     WHERE task.task_id = input.task_id AND ${GUARDS} ${condition}
     RETURNING task.task_id, task.last_event_sequence${forEvents}`;
   const appended = appendEvents(names, 'changed', 'changed.new_status', events, columns.length);
-  const answered = 'SELECT task_id, last_event_sequence FROM changed';
   if (mode === 'wait') {
     return appended.length === 0
       ? change(input, '')
-      : `WITH changed AS (${change(input, '')}), ${appended.join(', ')} ${answered}`;
+      : `WITH changed AS (${change(input, '')}), ${appended.join(', ')}
+         SELECT task_id, last_event_sequence FROM changed`;
   }
-  const lock = `SELECT task.task_id, task.status, task.version, task.lease_owner, task.attempt,
-      task.last_event_sequence AS met_sequence
-    FROM input JOIN ${names.tasks} AS task ON task.task_id = input.task_id AND ${OF_TENANT}
-    FOR UPDATE OF task ${mode === 'pass' ? 'SKIP LOCKED' : ''}`;
   const parts = [
     `input AS (SELECT * FROM ${input})`,
-    `target AS (${lock})`,
+    `target AS (
+      SELECT task.task_id, task.status, task.version, task.lease_owner, task.attempt,
+        task.last_event_sequence AS met_sequence
+      FROM input JOIN ${names.tasks} AS task ON task.task_id = input.task_id AND ${OF_TENANT}
+      FOR UPDATE OF task ${mode === 'pass' ? 'SKIP LOCKED' : ''}
+    )`,
     `changed AS (${change('input', 'AND task.task_id = ANY (ARRAY(SELECT task_id FROM target))')})`,
     ...appended,
   ];
-  const explained = `SELECT target.*, changed.task_id IS NOT NULL AS changed, changed.last_event_sequence
-    FROM target LEFT JOIN changed USING (task_id)`;
-  return `WITH ${parts.join(', ')} ${mode === 'pass' ? answered : explained}`;
+  const exists = `EXISTS (
+    SELECT 1 FROM ${names.tasks} AS task WHERE task.task_id = input.task_id AND ${OF_TENANT})`;
+  return `WITH ${parts.join(', ')}
+    SELECT target.task_id IS NOT NULL AS met, target.status, target.version, target.lease_owner,
+      target.attempt, target.met_sequence, changed.task_id IS NOT NULL AS changed,
+      changed.last_event_sequence,
+      ${mode === 'pass' ? `target.task_id IS NULL AND ${exists}` : 'FALSE'} AS passed_over
+    FROM input LEFT JOIN target USING (task_id) LEFT JOIN changed USING (task_id)
+    ORDER BY input.position`;
 }
 
 /** The statuses that the task may have now, or `null` when any will do. */

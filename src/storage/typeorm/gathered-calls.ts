@@ -13,6 +13,9 @@ import { readNumber, readText } from './task-rows.js';
 /** How many shared statements of one kind are under way: one is worked on while another is answered. */
 const MAX_SHARED = 2;
 
+/** A read is over so soon that few others gain by not waiting for it, and many cost one statement. */
+const MIN_READS_BESIDE = 16;
+
 /** About how much one call sends beside its texts. */
 const CALL_BYTES = 256;
 
@@ -39,20 +42,26 @@ export class GatheredCalls {
     waitLimitMs: number,
   ) {
     const maxSingle = Math.max(1, Math.floor(maxConnections / 3));
-    const limits = { maxShared: MAX_SHARED, maxSingle, waitLimitMs };
+    const limits = {
+      maxShared: MAX_SHARED,
+      maxSlow: maxSingle,
+      minBeside: 1,
+      maxSingle,
+      waitLimitMs,
+    };
+    const readLimits = { ...limits, minBeside: MIN_READS_BESIDE };
     this.#reads = {
-      full: new StatementGatherer(async (tasks, how) => this.#read('full', tasks, how), limits),
+      full: new StatementGatherer(async (tasks, how) => this.#read('full', tasks, how), readLimits),
       summary: new StatementGatherer(
         async (tasks, how) => this.#read('summary', tasks, how),
-        limits,
+        readLimits,
       ),
     };
     this.#creations = new StatementGatherer(async (tasks) => this.#create(tasks), limits);
-    // These take turns at one lock anyway.
-    const inTurn = { maxShared: 1, maxSingle: 1, waitLimitMs };
     this.#limitedCreations = new StatementGatherer(
       async (tasks) => this.#createLimited(tasks),
-      inTurn,
+      // They take turns at one lock anyway.
+      { ...limits, maxShared: 1, maxSlow: 0, maxSingle: 1 },
     );
     this.#changes = new StatementGatherer(
       async (changes, how) => this.#change(changes, how),
@@ -158,14 +167,13 @@ export class GatheredCalls {
       const rows = await this.connection.send(
         changeTasks(this.names, changes, CHANGE_MODES[sharing]),
       );
-      if (sharing === 'alone') {
-        return [answered(rows[0] ?? null)];
+      if (sharing === 'single') {
+        // Why nothing was changed is asked with a statement that costs more.
+        return [rows[0] === undefined ? ALONE : answered(rows[0])];
       }
-      const changed = new Map(rows.map((row) => [readText(row, 'task_id'), row]));
-      return changes.map(({ taskId }) => {
-        const row = changed.get(taskId);
-        return row === undefined ? ALONE : answered(row);
-      });
+      return rows.map((row) =>
+        row['passed_over'] === true ? ALONE : answered(row['met'] === true ? row : null),
+      );
     });
   }
 

@@ -5,7 +5,6 @@ import {
   TaskStorageError,
 } from '../../task/errors.js';
 import { refusalOfWriter } from '../../task/write-guards.js';
-import { hasLimit } from './admission.js';
 import { allowedStatuses, type GuardedChange } from './change-statement.js';
 import type { Creation } from './create-statement.js';
 import type { SqlRow } from './postgres-connection.js';
@@ -27,34 +26,28 @@ export class CreationRefusals {
       this.#admittedByTenant.set(tenantId, ofTenant + 1);
       return true;
     }
-    if (!hasLimit(limits) || row['taken'] === true) {
+    // Who was admitted and not created came after one who creates without a limit.
+    if (row['taken'] === true || row['admitted'] === true) {
       return false;
     }
     const { maxActiveTasks, maxActiveTasksPerTenant } = limits;
-    return (
-      limitReached(maxActiveTasks, readNumber(row, 'active') + this.#admitted, 'tasks') ??
-      limitReached(
-        maxActiveTasksPerTenant,
-        readNumber(row, 'tenant_active') + ofTenant,
-        'tasks of the tenant',
-      ) ??
-      // The id was taken by one who creates without a limit, after it was looked for.
-      false
-    );
+    const active = readNumber(row, 'active') + this.#admitted;
+    return maxActiveTasks !== null && (active >= maxActiveTasks || maxActiveTasksPerTenant === null)
+      ? limitReached(maxActiveTasks, active, 'tasks')
+      : limitReached(
+          maxActiveTasksPerTenant ?? 0,
+          readNumber(row, 'tenant_active') + ofTenant,
+          'tasks of the tenant',
+        );
   }
 }
 
-function limitReached(
-  maximum: number | null,
-  active: number,
-  subject: string,
-): TaskLimitReachedError | null {
-  return maximum !== null && active >= maximum
-    ? new TaskLimitReachedError(
-        maximum,
-        `${active} ${subject} are active; at most ${maximum} may be`,
-      )
-    : null;
+/** One who was admitted before may have found its id taken, so that one less is active by now. */
+function limitReached(maximum: number, active: number, subject: string): TaskLimitReachedError {
+  return new TaskLimitReachedError(
+    maximum,
+    `${Math.max(active, maximum)} ${subject} are active; at most ${maximum} may be`,
+  );
 }
 
 /** @returns what about the task, as the statement met it, forbids the change */

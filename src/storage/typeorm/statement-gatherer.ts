@@ -1,15 +1,5 @@
 import { TaskStorageError } from '../../task/errors.js';
-
-/** One call that may share a statement with others. */
-export interface GatheredCall<Request> {
-  readonly request: Request;
-  /** Calls about the same thing are sent one after the other, in the order in which they came. */
-  readonly key: string | null;
-  /** Only calls of the same group share a statement. */
-  readonly group: string;
-  /** About how many bytes it sends. */
-  readonly bytes: number;
-}
+import { WaitingCalls, type GatheredCall, type WaitingCall } from './waiting-calls.js';
 
 /**
  * What became of one call. `alone` is a call that would keep others waiting or make them fail: it is
@@ -34,8 +24,12 @@ export type SendTogether<Request, Answer> = (
 
 /** How much a gatherer does at once. */
 export interface GathererLimits {
-  /** How many shared statements may be under way. */
+  /** How many shared statements may be under way, not counting slow ones. */
   readonly maxShared: number;
+  /** How many of them may be slow, which means that they have been under way for a while. */
+  readonly maxSlow: number;
+  /** So many calls must have gathered to be sent while another shared statement is under way. */
+  readonly minBeside: number;
   /** How many calls may be under way by themselves, beside those. */
   readonly maxSingle: number;
   /** How long a call may wait before it is sent. */
@@ -43,39 +37,27 @@ export interface GathererLimits {
 }
 
 /** The most calls in one statement. */
-const MAX_CALLS = 256;
+const MAX_SHARE = 256;
 /** So many calls are not divided among the statements that could be under way. */
 const SMALLEST_SHARE = 16;
-/** A statement takes no further call when it has this many bytes. */
-const MAX_BYTES = 1_048_576;
-/** More calls than these, or bytes, do not wait: the caller is told at once. */
-const MAX_WAITING_CALLS = 20_000;
-const MAX_WAITING_BYTES = 268_435_456;
-/** How often, within the longest wait, it is looked for calls that have waited too long. */
-const WAIT_CHECKS = 4;
-
-interface Entry<Request, Answer> {
-  readonly call: GatheredCall<Request>;
-  readonly resolve: (answer: Answer) => void;
-  readonly reject: (error: unknown) => void;
-  since: number;
-}
+/**
+ * A statement is slow after so long: somebody else keeps it from going on, or its connection is dead.
+ * Others do not wait for it. So often it is looked whether calls have waited too long.
+ */
+const SLOW_MS = 50;
 
 /**
  * Sends calls that come at the same time in few statements. A call that comes while nothing is under
  * way is sent at once; while statements are under way, calls gather for the next.
  */
 export class StatementGatherer<Request, Answer> {
-  /** What can be sent, the oldest first. */
-  readonly #ready: Entry<Request, Answer>[] = [];
-  readonly #aloneReady: Entry<Request, Answer>[] = [];
-  /** What waits for an earlier call about the same thing. A key is here while it has a call. */
-  readonly #behind = new Map<string, Entry<Request, Answer>[]>();
-  #waitingCalls = 0;
-  #waitingBytes = 0;
-  #shared = 0;
+  readonly #waiting = new WaitingCalls<Request, Answer>();
+  /** When the shared statements under way were sent. */
+  readonly #shared = new Set<{ readonly since: number }>();
   #single = 0;
   #isScheduled = false;
+  /** How many calls went into the last statement. */
+  #lastShare = 0;
   #waitTimer: NodeJS.Timeout | null = null;
   #isClosed = false;
   #whenIdle: (() => void)[] = [];
@@ -90,17 +72,10 @@ export class StatementGatherer<Request, Answer> {
     if (this.#isClosed) {
       throw new TaskStorageError('UNAVAILABLE', 'The storage is closed');
     }
-    const isFull =
-      this.#waitingCalls >= MAX_WAITING_CALLS ||
-      (this.#waitingCalls > 0 && this.#waitingBytes + call.bytes > MAX_WAITING_BYTES);
-    if (isFull) {
-      throw new TaskStorageError(
-        'UNAVAILABLE',
-        `${this.#waitingCalls} calls wait for Postgres already; try again later`,
-      );
-    }
+    this.#waiting.assertRoom(call.bytes);
     return new Promise((resolve, reject) => {
-      this.#add({ call, resolve, reject, since: performance.now() });
+      this.#waiting.add({ call, resolve, reject, since: performance.now() });
+      this.#schedule();
     });
   }
 
@@ -113,117 +88,104 @@ export class StatementGatherer<Request, Answer> {
     });
   }
 
-  #add(entry: Entry<Request, Answer>): void {
-    this.#waitingCalls += 1;
-    this.#waitingBytes += entry.call.bytes;
-    const behind = entry.call.key === null ? undefined : this.#behind.get(entry.call.key);
-    if (behind !== undefined) {
-      behind.push(entry);
-      this.#watchWaiting();
-      return;
-    }
-    if (entry.call.key !== null) {
-      this.#behind.set(entry.call.key, []);
-    }
-    this.#ready.push(entry);
-    this.#schedule();
-  }
-
-  /** Not at once, so that calls which came together are sent together; no timer is waited for. */
+  /**
+   * Not at once, so that calls which came together are sent together; no timer is waited for. When
+   * several have come together before, those are waited for as well that other input has brought.
+   */
   #schedule(): void {
     if (!this.#isScheduled) {
       this.#isScheduled = true;
-      process.nextTick(() => {
+      const send = (): void => {
         this.#isScheduled = false;
         this.#sendReady();
-      });
+      };
+      if (this.#lastShare > 1) {
+        setImmediate(send);
+      } else {
+        process.nextTick(send);
+      }
     }
   }
 
   #sendReady(): void {
-    while (this.#single < this.limits.maxSingle && this.#aloneReady.length > 0) {
-      this.#sendSingle(this.#aloneReady, 'alone');
+    while (this.#waiting.alone > 0 && this.#single < this.limits.maxSingle) {
+      this.#sendSingle(this.#waiting.takeAlone(), 'alone');
     }
-    if (this.#ready.length === 1 && this.#single < this.limits.maxSingle) {
-      this.#sendSingle(this.#ready, 'single');
+    if (this.#waiting.ready === 1 && this.#single + this.#shared.size === 0) {
+      this.#sendSingle(this.#waiting.takeShare(1), 'single');
     }
-    while (this.#ready.length > 0 && this.#shared < this.limits.maxShared) {
-      this.#shared += 1;
-      void this.#send(this.#takeShare(), 'shared').finally(() => {
-        this.#shared -= 1;
-        this.#afterSending();
-      });
+    for (;;) {
+      const free = this.#freeShared();
+      const fewest = free < this.limits.maxShared ? this.limits.minBeside : 1;
+      if (free === 0 || this.#waiting.ready < fewest) {
+        break;
+      }
+      this.#sendShare(free);
     }
     this.#watchWaiting();
   }
 
-  #sendSingle(waiting: Entry<Request, Answer>[], sharing: Sharing): void {
+  /** How many more shared statements may be sent now. */
+  #freeShared(): number {
+    const { maxShared, maxSlow } = this.limits;
+    const slowSince = performance.now() - SLOW_MS;
+    const slow = [...this.#shared].filter(({ since }) => since <= slowSince).length;
+    return maxShared - (this.#shared.size - Math.min(slow, maxSlow));
+  }
+
+  /** Sends the calls of one statement, and leaves others for those that could go beside it. */
+  #sendShare(free: number): void {
+    const share = Math.max(SMALLEST_SHARE, Math.ceil(this.#waiting.ready / free));
+    const calls = this.#waiting.takeShare(Math.min(share, MAX_SHARE));
+    const statement = { since: performance.now() };
+    this.#shared.add(statement);
+    void this.#send(calls, 'shared').finally(() => {
+      this.#shared.delete(statement);
+      this.#afterSending();
+    });
+  }
+
+  #sendSingle(calls: readonly WaitingCall<Request, Answer>[], sharing: Sharing): void {
     this.#single += 1;
-    void this.#send(waiting.splice(0, 1), sharing).finally(() => {
+    void this.#send(calls, sharing).finally(() => {
       this.#single -= 1;
       this.#afterSending();
     });
   }
 
   #afterSending(): void {
-    if (this.#ready.length > 0 || this.#aloneReady.length > 0) {
+    if (this.#waiting.size > 0) {
       this.#schedule();
     }
     this.#noteIdle();
   }
 
-  /** Takes the calls of the next statement, and leaves others for those that could go beside it. */
-  #takeShare(): Entry<Request, Answer>[] {
-    const free = this.limits.maxShared - this.#shared + 1;
-    const share = Math.max(SMALLEST_SHARE, Math.ceil(this.#ready.length / free));
-    const group = this.#ready[0]?.call.group;
-    let count = 0;
-    let bytes = 0;
-    for (const entry of this.#ready) {
-      if (count === Math.min(share, MAX_CALLS) || entry.call.group !== group) {
-        break;
-      }
-      if (count > 0 && bytes + entry.call.bytes > MAX_BYTES) {
-        break;
-      }
-      count += 1;
-      bytes += entry.call.bytes;
-    }
-    return this.#ready.splice(0, count);
-  }
-
-  async #send(entries: readonly Entry<Request, Answer>[], sharing: Sharing): Promise<void> {
-    for (const entry of entries) {
-      this.#waitingCalls -= 1;
-      this.#waitingBytes -= entry.call.bytes;
-    }
+  async #send(calls: readonly WaitingCall<Request, Answer>[], sharing: Sharing): Promise<void> {
+    this.#lastShare = calls.length;
     let outcomes: readonly Outcome<Answer>[];
     try {
-      const requests = entries.map(({ call }) => call.request);
+      const requests = calls.map(({ call }) => call.request);
       outcomes = await this.sendTogether(requests, sharing);
     } catch (error) {
-      outcomes = entries.map(() => ({ kind: 'error', error }));
+      outcomes = calls.map(() => ({ kind: 'error', error }));
     }
-    entries.forEach((entry, index) => this.#settle(entry, outcomes[index], sharing));
+    calls.forEach((call, index) => this.#settle(call, outcomes[index], sharing));
   }
 
   #settle(
-    entry: Entry<Request, Answer>,
+    waiting: WaitingCall<Request, Answer>,
     outcome: Outcome<Answer> | undefined,
     sharing: Sharing,
   ): void {
     if (outcome?.kind === 'alone' && sharing !== 'alone') {
-      entry.since = performance.now();
-      this.#waitingCalls += 1;
-      this.#waitingBytes += entry.call.bytes;
-      this.#aloneReady.push(entry);
+      this.#waiting.addAlone(waiting);
       return;
     }
-    this.#letNextGo(entry.call.key);
+    this.#waiting.letNextGo(waiting.call.key);
     if (outcome?.kind === 'answer') {
-      entry.resolve(outcome.answer);
+      waiting.resolve(outcome.answer);
     } else {
-      entry.reject(
+      waiting.reject(
         outcome?.kind === 'error'
           ? outcome.error
           : new TaskStorageError('INTERNAL', 'Postgres did not answer one of several calls'),
@@ -231,65 +193,36 @@ export class StatementGatherer<Request, Answer> {
     }
   }
 
-  #letNextGo(key: string | null): void {
-    if (key === null) {
-      return;
-    }
-    const next = this.#behind.get(key)?.shift();
-    if (next === undefined) {
-      this.#behind.delete(key);
-    } else {
-      this.#ready.push(next);
-    }
-  }
-
-  /** Sees to it that what cannot be sent in time is refused. */
+  /** Sees to it that what waits is sent when what it waits for turns out to be slow, or refused. */
   #watchWaiting(): void {
-    if (this.#waitTimer === null && this.#waitingCalls > 0) {
+    if (this.#waitTimer === null && this.#waiting.size > 0) {
       this.#waitTimer = setTimeout(() => {
         this.#waitTimer = null;
         this.#refuseOverdue();
-        this.#watchWaiting();
-      }, this.limits.waitLimitMs / WAIT_CHECKS);
+        this.#sendReady();
+      }, SLOW_MS);
       this.#waitTimer.unref();
     }
   }
 
   #refuseOverdue(): void {
-    const before = performance.now() - this.limits.waitLimitMs;
-    for (const behind of this.#behind.values()) {
-      this.#refuse(takeOverdue(behind, before));
-    }
-    const first = [...takeOverdue(this.#ready, before), ...takeOverdue(this.#aloneReady, before)];
-    this.#refuse(first);
-    first.forEach(({ call }) => this.#letNextGo(call.key));
-    this.#afterSending();
-  }
-
-  #refuse(entries: readonly Entry<Request, Answer>[]): void {
-    for (const entry of entries) {
-      this.#waitingCalls -= 1;
-      this.#waitingBytes -= entry.call.bytes;
-      entry.reject(
+    const { waitLimitMs } = this.limits;
+    for (const { reject } of this.#waiting.takeOverdue(performance.now() - waitLimitMs)) {
+      reject(
         new TaskStorageError(
           'UNAVAILABLE',
-          `Postgres did not answer: the call could not be sent within ${this.limits.waitLimitMs} ms`,
+          `Postgres did not answer: the call could not be sent within ${waitLimitMs} ms`,
         ),
       );
     }
+    this.#noteIdle();
   }
 
   #noteIdle(): void {
-    if (this.#waitingCalls === 0 && this.#shared === 0 && this.#single === 0) {
+    if (this.#waiting.size === 0 && this.#shared.size === 0 && this.#single === 0) {
       const whenIdle = this.#whenIdle;
       this.#whenIdle = [];
       whenIdle.forEach((resolve) => resolve());
     }
   }
-}
-
-/** Takes the calls that came before a time out of those that wait, which are in order. */
-function takeOverdue<T extends { readonly since: number }>(waiting: T[], before: number): T[] {
-  const firstInTime = waiting.findIndex(({ since }) => since > before);
-  return waiting.splice(0, firstInTime === -1 ? waiting.length : firstInTime);
 }

@@ -28,13 +28,12 @@ export function fieldColumns(names: readonly (keyof Task)[]): readonly FieldColu
 
 /** The values of a parsed task or update. */
 export function fieldValues(fields: object): FieldValues {
-  return Object.fromEntries(
-    Object.entries(fields).map(([field, value]) => [
-      field,
-      // The driver would write a JavaScript array as a Postgres one, so JSON goes as text.
-      isJsonField(field) && value !== null ? JSON.stringify(value) : value,
-    ]),
-  );
+  const values: Partial<Record<string, string | number | null>> = {};
+  for (const [field, value] of Object.entries(fields)) {
+    // The driver would write a JavaScript array as a Postgres one, so JSON goes as text.
+    values[field] = isJsonField(field) && value !== null ? JSON.stringify(value) : value;
+  }
+  return values;
 }
 
 /** About how many bytes the values are. */

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { TaskConflictError } from '../../task/errors.js';
+import { TaskConflictError, TaskStorageError } from '../../task/errors.js';
 import type { TaskOperations } from '../../task/task-storage.js';
 import { assertRejects, assertSame, tally, times } from '../assertions.js';
 import type { ConformanceGroup } from '../conformance-group.js';
@@ -18,6 +18,37 @@ async function increment(storage: TaskOperations): Promise<void> {
       }
     }
   }
+}
+
+/** What a call came to: its answer, or the code of its error. */
+async function outcomeOf(call: Promise<unknown>): Promise<unknown> {
+  return call.catch((error: unknown) => {
+    if (error instanceof TaskStorageError) {
+      return error.code;
+    }
+    throw error;
+  });
+}
+
+/** Calls of every kind about the tasks of one round, each with what it must come to. */
+function mixedCalls(storage: TaskOperations, round: number): [() => Promise<unknown>, unknown][] {
+  const id = (name: string): string => `${name}-${round}`;
+  const create = (taskId: string) => async () => storage.createTask(minimalTask(taskId));
+  const read = (taskId: string) => async () =>
+    storage.getTask(taskId).then((task) => task?.query ?? null);
+  const events = Array.from({ length: round + 1 }, () => event('burst'));
+  return [
+    [create(id('new')), true],
+    [create(id('read')), false],
+    [read(id('read')), id('read')],
+    [read(id('missing')), null],
+    [() => storage.updateTask(id('changed'), { result: id('changed') }), true],
+    [() => storage.updateTask(id('read'), { result: 'no' }, { expectedVersion: 9 }), 'CONFLICT'],
+    [() => storage.updateTask(id('missing'), { result: 'no' }), false],
+    [() => storage.appendEvents(id('logged'), events), events.length],
+    [() => storage.appendEvents(id('ended'), events), 'ILLEGAL_TRANSITION'],
+    [() => storage.appendEvents(id('missing'), events), null],
+  ];
 }
 
 export const concurrencyGroup: ConformanceGroup = {
@@ -74,6 +105,59 @@ export const concurrencyGroup: ConformanceGroup = {
       await Promise.all(times(8, () => increment(storage)).map((write) => write()));
       const { maxSteps, version } = await existing(storage, 'task');
       assertSame([maxSteps, version], [9, 9]);
+    });
+
+    test('answers each of many different calls at once for itself', async ({ storage }) => {
+      const rounds = Array.from({ length: 20 }, (_, round) => round);
+      for (const round of rounds) {
+        for (const name of ['read', 'changed', 'logged']) {
+          const taskId = `${name}-${round}`;
+          await storage.createTask(minimalTask(taskId, { query: taskId }));
+        }
+        await createAs(storage, `ended-${round}`, 'finished');
+      }
+      const calls = rounds.flatMap((round) => mixedCalls(storage, round));
+      const outcomes = await Promise.all(calls.map(([call]) => outcomeOf(call())));
+      assertSame(
+        outcomes,
+        calls.map(([, expected]) => expected),
+      );
+      for (const round of rounds) {
+        const { result } = await existing(storage, `changed-${round}`);
+        const { lastEventSequence } = await existing(storage, `logged-${round}`);
+        const { version } = await existing(storage, `read-${round}`);
+        assertSame([result, lastEventSequence, version], [`changed-${round}`, round + 1, 1]);
+        await existing(storage, `new-${round}`);
+      }
+    });
+
+    test('does calls about one task in their order, awaited or not', async ({ storage }) => {
+      await storage.createTask(minimalTask('task'));
+      await storage.createTask(minimalTask('other'));
+      const indexes = Array.from({ length: 60 }, (_, index) => index);
+      const answers = await Promise.all(
+        indexes.flatMap((index): Promise<unknown>[] => {
+          const events = [event('ordered', `${index}`)];
+          return [
+            storage.appendEvents('other', events),
+            index % 3 === 0
+              ? storage.updateTask('task', { maxSteps: index + 1 }, { events })
+              : storage.appendEvents('task', events),
+          ];
+        }),
+      );
+      assertSame(
+        answers,
+        indexes.flatMap((index) => [index + 1, index % 3 === 0 ? true : index + 1]),
+      );
+      for (const taskId of ['task', 'other']) {
+        const log = await storage.listEvents(taskId);
+        assertSame(
+          log.map(({ message }) => message),
+          indexes.map(String),
+        );
+      }
+      assert.equal((await existing(storage, 'task')).maxSteps, 58);
     });
   },
 };

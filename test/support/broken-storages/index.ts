@@ -1,4 +1,5 @@
 import type { BrokenStorage } from './breaking.js';
+import { brokenBursts } from './broken-bursts.js';
 import { brokenChanges } from './broken-changes.js';
 import { brokenEventsAndLimits } from './broken-events-and-limits.js';
 import { brokenExpiredLeases } from './broken-expired-leases.js';
@@ -13,6 +14,7 @@ import { brokenWrites } from './broken-writes.js';
 /** Every mistake that the kit is known to notice. */
 export const brokenStorages: readonly BrokenStorage[] = [
   ...brokenWrites,
+  ...brokenBursts,
   ...brokenLists,
   ...brokenSummaries,
   ...brokenEventsAndLimits,
