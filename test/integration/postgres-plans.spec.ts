@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
-import { changeTasks, type GuardedChange } from '../../src/storage/typeorm/change-statement.js';
+import { changeTasks } from '../../src/storage/typeorm/change-statement.js';
+import type { GuardedChange } from '../../src/storage/typeorm/guarded-change.js';
 import { insertTasks, type Creation } from '../../src/storage/typeorm/create-statement.js';
 import { createPostgresTaskStorage } from '../../src/storage/typeorm/index.js';
 import {

@@ -1,7 +1,3 @@
-import type { NewTaskEvent } from '../../task/task-event.js';
-import { ACTIVE_STATUSES, isTerminal, predecessorsOf } from '../../task/task-lifecycle.js';
-import type { TaskUpdates } from '../../task/task.js';
-import type { WriteGuards } from '../../task/write-guards.js';
 import {
   appendEvents,
   eventsOf,
@@ -9,26 +5,22 @@ import {
   shapeOf,
   type EventsShape,
 } from './appended-events.js';
-import { inputText, inputValues, type InputColumn } from './input-rows.js';
+import {
+  endsTask,
+  GUARDS,
+  guardsOf,
+  OF_TENANT,
+  type ChangeColumn,
+  type Guard,
+  type GuardedChange,
+} from './guarded-change.js';
+import { inputText, inputValues } from './input-rows.js';
 import { PreparedTexts } from './prepared-texts.js';
 import type { SchemaNames } from './schema-names.js';
 import type { SqlStatement } from './sql-parameters.js';
-import { fieldColumns, type FieldColumn, type FieldValues } from './task-fields.js';
+import { fieldColumns, type FieldColumn } from './task-fields.js';
 
-/** A change of one task: everything that must hold is checked in the statement that writes. */
-export interface GuardedChange extends WriteGuards {
-  readonly taskId: string;
-  /** Only a task of this tenant; `null` for any. */
-  readonly tenantId: string | null;
-  /** `null` to add events alone, which leaves version and `updatedAt` as they are. */
-  readonly updates: TaskUpdates | null;
-  /** The values of the updates. */
-  readonly values: FieldValues;
-  readonly expectedVersion: number | null;
-  readonly events: readonly NewTaskEvent[];
-}
-
-/** What a change does, as bits of the column `flags`; the bits above say which fields it sets. */
+/** What a change does, as bits; the bits above say which fields it sets. */
 const UPDATES = 1;
 const ENDS = 2;
 const STARTS = 4;
@@ -62,33 +54,6 @@ function flagsOf({ updates, values }: GuardedChange): number {
   );
 }
 
-const GUARD_COLUMNS: readonly InputColumn<GuardedChange>[] = [
-  { name: 'task_id', type: 'varchar', read: ({ taskId }) => taskId },
-  { name: 'tenant_id', type: 'varchar', read: ({ tenantId }) => tenantId },
-  { name: 'version', type: 'int', read: ({ expectedVersion }) => expectedVersion },
-  {
-    name: 'allowed',
-    type: 'text',
-    // As text, because an array of arrays must have the same length everywhere.
-    read: (change) => allowedStatuses(change)?.join(' ') ?? null,
-  },
-  { name: 'lease_owner', type: 'varchar', read: ({ lease }) => lease?.owner ?? null },
-  { name: 'attempt', type: 'int', read: ({ lease }) => lease?.attempt ?? null },
-  { name: 'sequence', type: 'int', read: ({ expectedSequence }) => expectedSequence },
-  { name: 'event_count', type: 'int', read: ({ events }) => events.length },
-  { name: 'flags', type: 'int', read: flagsOf },
-];
-
-const OF_TENANT = '(input.tenant_id IS NULL OR task.tenant_id = input.tenant_id)';
-
-/** What must hold of a row. Whoever has waited for its lock sees it as it is then. */
-const GUARDS = `${OF_TENANT}
-  AND (input.version IS NULL OR task.version = input.version)
-  AND (input.allowed IS NULL OR task.status = ANY (string_to_array(input.allowed, ' ')))
-  AND (input.lease_owner IS NULL
-    OR (task.lease_owner = input.lease_owner AND task.attempt = input.attempt))
-  AND (input.sequence IS NULL OR task.last_event_sequence = input.sequence)`;
-
 /**
  * How a statement treats rows that somebody else has locked, and changes that are refused.
  *
@@ -108,128 +73,148 @@ export function changeTasks(
   changes: readonly GuardedChange[],
   mode: ChangeMode,
 ): SqlStatement {
-  // What all changes together do; where they differ, the flags of each tell.
-  const flags = changes.reduce((all, change) => all | flagsOf(change), 0);
+  const flags = changes.map(flagsOf);
+  const allFlags = flags.reduce((all, some) => all | some, 0);
   const events = eventsOf(changes);
   const shape: ChangeShape = {
     isSingle: changes.length === 1,
+    isUniform: flags.every((some) => some === allFlags),
     mode,
-    flags,
+    flags: allFlags,
+    guards: guardsOf(changes),
     events: shapeOf(events),
   };
-  const { text, name } = texts.of(`${names.tasks} ${Object.values(shape).join(' ')}`, () =>
-    writeText(names, shape),
+  const { text, name, columns } = statements.of(
+    `${names.tasks} ${Object.values(shape).join(' ')}`,
+    () => writeStatement(names, shape),
   );
-  return {
-    text,
-    name,
-    values: [...inputValues(columnsOf(flags), changes), ...eventValues(events)],
-  };
+  return { text, name, values: [...inputValues(columns, changes), ...eventValues(events)] };
 }
 
 /** All that the text of the statement depends on. */
 interface ChangeShape {
   readonly isSingle: boolean;
+  /** Whether all changes do the same; otherwise the flags of each tell what it does. */
+  readonly isUniform: boolean;
   readonly mode: ChangeMode;
   readonly flags: number;
+  readonly guards: number;
   readonly events: EventsShape;
 }
 
-const texts = new PreparedTexts();
+interface ChangeStatement {
+  readonly text: string;
+  readonly columns: readonly ChangeColumn[];
+}
+
+const statements = new PreparedTexts<ChangeStatement>();
 
 function fieldsOf(flags: number): readonly WrittenField[] {
   return UPDATE_FIELDS.filter(({ flag }) => flags & flag);
 }
 
-function columnsOf(flags: number): readonly InputColumn<GuardedChange>[] {
+function columnsOf(
+  { isUniform, flags, events }: ChangeShape,
+  guards: readonly Guard[],
+): readonly ChangeColumn[] {
   return [
-    ...GUARD_COLUMNS,
-    ...fieldsOf(flags).map(({ name, column, type }): InputColumn<GuardedChange> => ({
+    { name: 'task_id', type: 'varchar', read: ({ taskId }) => taskId },
+    ...guards.flatMap(({ columns }) => columns),
+    ...(events === 'none'
+      ? []
+      : [
+          {
+            name: 'event_count',
+            type: 'int',
+            read: ({ events: added }: GuardedChange) => added.length,
+          } as const,
+        ]),
+    ...(isUniform ? [] : [{ name: 'flags', type: 'int', read: flagsOf } as const]),
+    ...fieldsOf(flags).map(({ name, column, type }): ChangeColumn => ({
       name: `new_${column}`,
       type,
       read: ({ values }) => values[name] ?? null,
     })),
-  ];
+  ] satisfies ChangeColumn[];
 }
 
-function writeText(names: SchemaNames, { isSingle, mode, flags, events }: ChangeShape): string {
-  const columns = columnsOf(flags);
+function writeStatement(names: SchemaNames, shape: ChangeShape): ChangeStatement {
+  const { isSingle, mode, flags, events } = shape;
+  const guards = GUARDS.filter((_, index) => shape.guards & (2 ** index));
+  const columns = columnsOf(shape, guards);
   const input = inputText('input', columns, isSingle, 0);
+  const ofTenant = guards.includes(OF_TENANT) ? `AND ${OF_TENANT.condition}` : '';
   const newStatus = flags & STATUS_FLAG ? 'input.new_status' : 'NULL::varchar';
   const forEvents =
     events === 'none' ? '' : `, input.position, input.event_count, ${newStatus} AS new_status`;
-  const change = (source: string, condition: string): string => `
-    UPDATE ${names.tasks} AS task SET ${settings(flags).join(', ')}
+  const change = (source: string, isLocked: boolean): string => `
+    UPDATE ${names.tasks} AS task SET ${settings(shape).join(', ')}
     FROM ${source}
-    WHERE task.task_id = input.task_id AND ${GUARDS} ${condition}
+    WHERE ${[
+      'task.task_id = input.task_id',
+      ...guards.map(({ condition }) => condition),
+      ...(isLocked ? ['task.task_id = ANY (ARRAY(SELECT task_id FROM target))'] : []),
+    ].join(' AND ')}
     RETURNING task.task_id, task.last_event_sequence${forEvents}`;
   const appended = appendEvents(names, 'changed', 'changed.new_status', events, columns.length);
   if (mode === 'wait') {
-    return appended.length === 0
-      ? change(input, '')
-      : `WITH changed AS (${change(input, '')}), ${appended.join(', ')}
-         SELECT task_id, last_event_sequence FROM changed`;
+    const text =
+      appended.length === 0
+        ? change(input, false)
+        : `WITH changed AS (${change(input, false)}), ${appended.join(', ')}
+           SELECT task_id, last_event_sequence FROM changed`;
+    return { text, columns };
   }
   const parts = [
     `input AS (SELECT * FROM ${input})`,
     `target AS (
       SELECT task.task_id, task.status, task.version, task.lease_owner, task.attempt,
         task.last_event_sequence AS met_sequence
-      FROM input JOIN ${names.tasks} AS task ON task.task_id = input.task_id AND ${OF_TENANT}
+      FROM input JOIN ${names.tasks} AS task ON task.task_id = input.task_id ${ofTenant}
       FOR UPDATE OF task ${mode === 'pass' ? 'SKIP LOCKED' : ''}
     )`,
-    `changed AS (${change('input', 'AND task.task_id = ANY (ARRAY(SELECT task_id FROM target))')})`,
+    `changed AS (${change('input', true)})`,
     ...appended,
   ];
   const exists = `EXISTS (
-    SELECT 1 FROM ${names.tasks} AS task WHERE task.task_id = input.task_id AND ${OF_TENANT})`;
-  return `WITH ${parts.join(', ')}
+    SELECT 1 FROM ${names.tasks} AS task WHERE task.task_id = input.task_id ${ofTenant})`;
+  const text = `WITH ${parts.join(', ')}
     SELECT target.task_id IS NOT NULL AS met, target.status, target.version, target.lease_owner,
       target.attempt, target.met_sequence, changed.task_id IS NOT NULL AS changed,
       changed.last_event_sequence,
       ${mode === 'pass' ? `target.task_id IS NULL AND ${exists}` : 'FALSE'} AS passed_over
     FROM input LEFT JOIN target USING (task_id) LEFT JOIN changed USING (task_id)
     ORDER BY input.position`;
+  return { text, columns };
 }
 
-/** The statuses that the task may have now, or `null` when any will do. */
-export function allowedStatuses({
-  updates,
-  events,
-}: Pick<GuardedChange, 'updates' | 'events'>): readonly string[] | null {
-  if (updates?.status !== undefined) {
-    return predecessorsOf(updates.status);
-  }
-  return events.length > 0 ? ACTIVE_STATUSES : null;
-}
-
-function settings(flags: number): string[] {
+function settings({ isUniform, flags, events }: ChangeShape): string[] {
   const when = (flag: number, column: string, value: string): string =>
-    `${column} = CASE WHEN input.flags & ${flag} <> 0 THEN ${value} ELSE task.${column} END`;
+    isUniform
+      ? `${column} = ${value}`
+      : `${column} = CASE WHEN input.flags & ${flag} <> 0 THEN ${value} ELSE task.${column} END`;
+  const set: string[] = [];
+  if (events !== 'none') {
+    set.push('last_event_sequence = task.last_event_sequence + input.event_count');
+  }
+  if (flags & UPDATES) {
+    set.push(when(UPDATES, 'version', 'task.version + 1'), when(UPDATES, 'updated_at', 'NOW()'));
+  }
+  if (flags & ENDS) {
+    set.push(
+      when(ENDS, 'finished_at', 'NOW()'),
+      ...['lease_owner', 'lease_expires_at', 'sealed_request'].map((column) =>
+        when(ENDS, column, 'NULL'),
+      ),
+    );
+  }
+  if (flags & STARTS) {
+    set.push(when(STARTS, 'started_at', 'NOW()'));
+  }
   return [
-    'last_event_sequence = task.last_event_sequence + input.event_count',
-    ...(flags & UPDATES
-      ? [
-          `version = task.version + (input.flags & ${UPDATES})`,
-          when(UPDATES, 'updated_at', 'NOW()'),
-        ]
-      : []),
-    ...(flags & ENDS
-      ? [
-          when(ENDS, 'finished_at', 'NOW()'),
-          when(ENDS, 'lease_owner', 'NULL'),
-          when(ENDS, 'lease_expires_at', 'NULL'),
-          when(ENDS, 'sealed_request', 'NULL'),
-        ]
-      : []),
-    ...(flags & STARTS ? [when(STARTS, 'started_at', 'NOW()')] : []),
+    ...set,
     ...fieldsOf(flags).map(({ flag, column, cast }) =>
       when(flag, column, `input.new_${column}${cast}`),
     ),
   ];
-}
-
-/** Whether the update ends the task for good. */
-export function endsTask(updates: TaskUpdates | null): boolean {
-  return updates?.status !== undefined && isTerminal(updates.status);
 }

@@ -1,6 +1,6 @@
 import type { ParsedCreateOptions } from '../../task/options-input.js';
 import type { ParsedNewTask } from '../../task/task-input.js';
-import { admitRows, hasLimit, type ActiveLimits } from './admission.js';
+import { admitRows, hasLimit } from './admission.js';
 import {
   appendEvents,
   eventParameters,
@@ -64,35 +64,25 @@ const KEPT_COLUMNS: Readonly<Record<string, string>> = {
  * with a limit one row for each task, in their order, with what `CreationRefusals` reads.
  */
 export function insertTasks(names: SchemaNames, creations: readonly Creation[]): SqlStatement {
-  const fields = [
-    ...REQUIRED_FIELDS,
-    ...OPTIONAL_FIELDS.filter(({ name }) =>
-      creations.some(({ values }) => (values[name] ?? null) !== null),
-    ),
-  ];
-  const columns = [
-    ...fields.map(({ name, column, type }): InputColumn<Creation> => ({
-      name: column,
-      type,
-      read: ({ values }) => values[name] ?? null,
-    })),
-    ...OPTION_COLUMNS,
-  ];
   const events = eventsOf(creations);
   const [first] = creations;
-  const limits = first !== undefined && hasLimit(first) ? first : NO_LIMITS;
+  const limits = first !== undefined && hasLimit(first) ? first : null;
   const shape: CreateShape = {
     isSingle: creations.length === 1,
-    fields: fields.map(({ name }) => name),
-    hasLimit: hasLimit(limits),
+    // As bits, because the text depends on which of them any of the tasks has.
+    given: OPTIONAL_FIELDS.reduce((given, { name }, index) => {
+      const isGiven = creations.some(({ values }) => (values[name] ?? null) !== null);
+      return isGiven ? given | (2 ** index) : given;
+    }, 0),
+    hasLimit: limits !== null,
     events: shapeOf(events),
   };
-  const { text, name } = texts.of(`${names.tasks} ${Object.values(shape).join(' ')}`, () =>
-    writeText(names, shape, fields, columns),
+  const { text, name, columns } = statements.of(
+    `${names.tasks} ${Object.values(shape).join(' ')}`,
+    () => writeStatement(names, shape),
   );
-  const limitValues = hasLimit(limits)
-    ? [limits.maxActiveTasks, limits.maxActiveTasksPerTenant]
-    : [];
+  const limitValues =
+    limits === null ? [] : [limits.maxActiveTasks, limits.maxActiveTasksPerTenant];
   return {
     text,
     name,
@@ -103,14 +93,31 @@ export function insertTasks(names: SchemaNames, creations: readonly Creation[]):
 /** All that the text of the statement depends on. */
 interface CreateShape {
   readonly isSingle: boolean;
-  readonly fields: readonly string[];
+  readonly given: number;
   readonly hasLimit: boolean;
   readonly events: EventsShape;
 }
 
-const NO_LIMITS: ActiveLimits = { maxActiveTasks: null, maxActiveTasksPerTenant: null };
+interface CreateStatement {
+  readonly text: string;
+  readonly columns: readonly InputColumn<Creation>[];
+}
 
-const texts = new PreparedTexts();
+const statements = new PreparedTexts<CreateStatement>();
+
+function writeStatement(names: SchemaNames, shape: CreateShape): CreateStatement {
+  const given = OPTIONAL_FIELDS.filter((_, index) => shape.given & (2 ** index));
+  const fields = [...REQUIRED_FIELDS, ...given];
+  const columns = [
+    ...fields.map(({ name, column, type }): InputColumn<Creation> => ({
+      name: column,
+      type,
+      read: ({ values }) => values[name] ?? null,
+    })),
+    ...OPTION_COLUMNS,
+  ];
+  return { text: writeText(names, shape, fields, columns), columns };
+}
 
 function writeText(
   names: SchemaNames,

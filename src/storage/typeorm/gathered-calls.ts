@@ -1,5 +1,6 @@
 import type { PostgresConnection, SqlRow } from './postgres-connection.js';
-import { changeTasks, type GuardedChange } from './change-statement.js';
+import { changeTasks } from './change-statement.js';
+import type { GuardedChange } from './guarded-change.js';
 import { hasLimit, lockAdmission } from './admission.js';
 import { insertTasks, type Creation } from './create-statement.js';
 import { harmsOthers } from './postgres-errors.js';

@@ -46,7 +46,7 @@ export class PostgresChanges implements TaskChanges, ChangeAnnouncer {
 
   announce(change: TaskChange): void {
     this.#notifier.add(change);
-    if (this.#announced.push(change) === 1) {
+    if (this.#listening.size > 0 && this.#announced.push(change) === 1) {
       // Whoever made the change goes on first.
       setImmediate(() => this.#emitAnnounced());
     }

@@ -23,7 +23,7 @@ import type {
   UpdateTaskOptions,
 } from '../../task/task-storage.js';
 import type { NewTask, Task, TaskSummary, TaskUpdates } from '../../task/task.js';
-import { endsTask, type GuardedChange } from './change-statement.js';
+import { endsTask, type GuardedChange } from './guarded-change.js';
 import { deleteInBatches } from './cleanup.js';
 import { onlyRow, type SqlRow } from './postgres-connection.js';
 import type { PostgresContext } from './postgres-context.js';

@@ -31,21 +31,22 @@ export function prepareText(text: string): PreparedText {
 }
 
 /**
- * Keeps the texts of statements by what they depend on, because writing a long text costs as much as
- * the rest of a call.
+ * Keeps statements by what their texts depend on, because writing a long text costs as much as the
+ * rest of a call.
  */
-export class PreparedTexts {
-  readonly #texts = new Map<string, PreparedText>();
+export class PreparedTexts<Written extends { readonly text: string }> {
+  readonly #written = new Map<string, Written & PreparedText>();
 
   /** @param shape all that the text depends on; few different ones */
-  of(shape: string, write: () => string): PreparedText {
-    let text = this.#texts.get(shape);
-    if (text === undefined) {
-      text = prepareText(write());
-      if (this.#texts.size < MAX_NAMED_TEXTS) {
-        this.#texts.set(shape, text);
+  of(shape: string, write: () => Written): Written & PreparedText {
+    let written = this.#written.get(shape);
+    if (written === undefined) {
+      const fresh = write();
+      written = { ...fresh, ...prepareText(fresh.text) };
+      if (this.#written.size < MAX_NAMED_TEXTS) {
+        this.#written.set(shape, written);
       }
     }
-    return text;
+    return written;
   }
 }

@@ -45,14 +45,16 @@ export function selectByIds(
       readsLarge || view === 'summary'
         ? selectTask(view)
         : `CASE WHEN ${size.join(' + ')} <= ${LARGE_BYTES} THEN ${selectTask(view)} END`;
-    return `SELECT position, ${task} AS task
-      FROM ${inputText('wanted', WANTED_COLUMNS, isSingle, 0)} JOIN ${names.tasks} AS task
-        ON task_id = wanted_id AND (wanted_tenant IS NULL OR tenant_id = wanted_tenant)`;
+    return {
+      text: `SELECT position, ${task} AS task
+        FROM ${inputText('wanted', WANTED_COLUMNS, isSingle, 0)} JOIN ${names.tasks} AS task
+          ON task_id = wanted_id AND (wanted_tenant IS NULL OR tenant_id = wanted_tenant)`,
+    };
   });
   return { text, name, values: inputValues(WANTED_COLUMNS, wanted) };
 }
 
-const wantedTexts = new PreparedTexts();
+const wantedTexts = new PreparedTexts<{ text: string }>();
 
 /** Which tasks to list, and how much of each. */
 export interface ListQuery {

@@ -5,7 +5,7 @@ import {
   TaskStorageError,
 } from '../../task/errors.js';
 import { refusalOfWriter } from '../../task/write-guards.js';
-import { allowedStatuses, type GuardedChange } from './change-statement.js';
+import { allowedStatuses, type GuardedChange } from './guarded-change.js';
 import type { Creation } from './create-statement.js';
 import type { SqlRow } from './postgres-connection.js';
 import { nullable, readNumber, readStatus, readText } from './task-rows.js';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { TaskConflictError, TaskStorageError } from '../../task/errors.js';
-import type { TaskOperations } from '../../task/task-storage.js';
+import type { TaskOperations, TaskStorage } from '../../task/task-storage.js';
 import { assertRejects, assertSame, tally, times } from '../assertions.js';
 import type { ConformanceGroup } from '../conformance-group.js';
 import { createAs, event, existing, minimalTask } from '../samples.js';
@@ -31,23 +31,34 @@ async function outcomeOf(call: Promise<unknown>): Promise<unknown> {
 }
 
 /** Calls of every kind about the tasks of one round, each with what it must come to. */
-function mixedCalls(storage: TaskOperations, round: number): [() => Promise<unknown>, unknown][] {
+function mixedCalls(storage: TaskStorage, round: number): [() => Promise<unknown>, unknown][] {
   const id = (name: string): string => `${name}-${round}`;
   const create = (taskId: string) => async () => storage.createTask(minimalTask(taskId));
-  const read = (taskId: string) => async () =>
-    storage.getTask(taskId).then((task) => task?.query ?? null);
+  const read =
+    (taskId: string, tasks: TaskOperations = storage) =>
+    async () =>
+      tasks.getTask(taskId).then((task) => task?.query ?? null);
+  const other = storage.forTenant('other');
   const events = Array.from({ length: round + 1 }, () => event('burst'));
   return [
     [create(id('new')), true],
+    // Whichever of the two it is that creates it.
+    [async () => tally([create(id('twice')), create(id('twice'))]), { false: 1, true: 1 }],
     [create(id('read')), false],
     [read(id('read')), id('read')],
     [read(id('missing')), null],
-    [() => storage.updateTask(id('changed'), { result: id('changed') }), true],
+    [read(id('read'), other), null],
+    [
+      () => storage.updateTask(id('changed'), { result: id('changed') }, { expectedVersion: 1 }),
+      true,
+    ],
     [() => storage.updateTask(id('read'), { result: 'no' }, { expectedVersion: 9 }), 'CONFLICT'],
     [() => storage.updateTask(id('missing'), { result: 'no' }), false],
     [() => storage.appendEvents(id('logged'), events), events.length],
     [() => storage.appendEvents(id('ended'), events), 'ILLEGAL_TRANSITION'],
     [() => storage.appendEvents(id('missing'), events), null],
+    [() => other.updateTask(id('read'), { result: 'no' }), false],
+    [() => other.appendEvents(id('read'), events), null],
   ];
 }
 
