@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import type { TaskOperations, TaskStorage } from '../../src/task/task-storage.js';
 import { besideTransaction } from '../support/beside-transaction.js';
 import { eventually } from '../support/eventually.js';
+import { outcomeOf } from '../support/outcome-of.js';
 import { usePostgresStorages } from '../support/postgres-storages.js';
 
 const postgres = usePostgresStorages();
@@ -17,13 +18,6 @@ async function createAll(storage: TaskOperations, ids: readonly string[]): Promi
     ids.map(async (taskId) =>
       outcomeOf(storage.createTask({ taskId, query: `query of ${taskId}`, maxSteps: 5 })),
     ),
-  );
-}
-
-/** What a call came to: its answer, or the code of its error. */
-async function outcomeOf(call: Promise<unknown>): Promise<unknown> {
-  return call.catch((error: unknown) =>
-    error instanceof Error && 'code' in error ? error.code : error,
   );
 }
 

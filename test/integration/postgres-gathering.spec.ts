@@ -2,6 +2,7 @@ import { describe, expect, it, jest } from '@jest/globals';
 import pg from 'pg';
 import type { TaskStorage } from '../../src/task/task-storage.js';
 import type { NewTask } from '../../src/task/task.js';
+import { outcomeOf } from '../support/outcome-of.js';
 import { usePostgresStorages } from '../support/postgres-storages.js';
 
 const { open } = usePostgresStorages();
@@ -24,13 +25,6 @@ async function createTasks(storage: TaskStorage, count: number): Promise<string[
 
 function event(message: string) {
   return { stage: 'planning', message };
-}
-
-/** What a call came to: its answer, or the code of its error. */
-async function outcomeOf(call: Promise<unknown>): Promise<unknown> {
-  return call.catch((error: unknown) =>
-    error instanceof Error && 'code' in error ? error.code : error,
-  );
 }
 
 describe('a burst of calls', () => {

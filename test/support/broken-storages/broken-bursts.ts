@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Task } from '../../../src/task/task.js';
 import { inTasks, type BrokenStorage } from './breaking.js';
 
 const EACH_FOR_ITSELF = 'answers each of many different calls at once for itself';
@@ -44,6 +45,47 @@ export const brokenBursts: readonly BrokenStorage[] = [
         createTask: async (task, options) => {
           const create = tasks.createTask(task, options);
           return (await gather(create)).at(-1) ?? create;
+        },
+      };
+    }),
+  },
+  {
+    mistake: 'tells all who create one id at once that they did',
+    caughtBy: EACH_FOR_ITSELF,
+    breakStorage: inTasks((tasks) => {
+      const creating = new Map<string, Promise<boolean>>();
+      return {
+        createTask: async (task, options) => {
+          const create = creating.get(task.taskId) ?? tasks.createTask(task, options);
+          creating.set(task.taskId, create);
+          return create.finally(() => creating.delete(task.taskId));
+        },
+      };
+    }),
+  },
+  {
+    mistake: 'reads once for all who ask for one id at once, of whichever tenant',
+    caughtBy: EACH_FOR_ITSELF,
+    breakStorage: (storage) => {
+      const reading = new Map<string, Promise<Task | null>>();
+      return inTasks((tasks) => ({
+        getTask: async (taskId) => {
+          const read = reading.get(taskId) ?? tasks.getTask(taskId);
+          reading.set(taskId, read);
+          return read.finally(() => reading.delete(taskId));
+        },
+      }))(storage);
+    },
+  },
+  {
+    mistake: 'lets one who expects a version overwrite when others write at the same time',
+    caughtBy: EACH_FOR_ITSELF,
+    breakStorage: inTasks((tasks) => {
+      const gather = createTurns<string>();
+      return {
+        updateTask: async (taskId, updates, options) => {
+          const isAlone = (await gather(taskId)).length === 1;
+          return tasks.updateTask(taskId, updates, isAlone ? options : { events: options?.events });
         },
       };
     }),
