@@ -109,9 +109,10 @@ async function run(options: BenchOptions): Promise<boolean> {
 }
 
 try {
-  process.exitCode = (await run(parseOptions(process.argv.slice(2)))) ? 0 : 1;
+  // Not exitCode, which the embedded server's own exit hook overrules; and what is still open would
+  // keep the process, or fail when its server stops.
+  process.exit((await run(parseOptions(process.argv.slice(2)))) ? 0 : 1);
 } catch (error) {
   process.stderr.write(`${inspect(error)}\n`);
-  // What is still open would keep the process, or fail when its server stops.
   process.exit(1);
 }

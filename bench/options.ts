@@ -28,8 +28,8 @@ export function parseOptions(args: readonly string[]): BenchOptions {
     isQuick: values.quick,
     checksFloors: values.check,
     isSoak: values.soak,
-    rounds: values.quick ? 5 : 9,
-    turnMs: values.quick ? 200 : 700,
+    rounds: values.quick ? 5 : 7,
+    turnMs: values.quick ? 200 : 500,
     // Many first: what one caller measures is to be compiled by then.
     callers: values.quick ? [64, 1] : [512, 64, 1],
   };

@@ -15,12 +15,28 @@ export const OPERATION_NAMES = ['create', 'get', 'update', 'append event', 'mixe
 /** One of {@link OPERATION_NAMES}. */
 export type OperationName = (typeof OPERATION_NAMES)[number];
 
+/** What was acknowledged, to be compared with what is there in the end. */
+export class Acknowledged {
+  readonly created = new Set<string>();
+  /** By task. */
+  readonly updates = new Map<string, number>();
+  /** By task. */
+  readonly events = new Map<string, number>();
+
+  update(taskId: string): void {
+    this.updates.set(taskId, (this.updates.get(taskId) ?? 0) + 1);
+  }
+
+  append(taskId: string): void {
+    this.events.set(taskId, (this.events.get(taskId) ?? 0) + 1);
+  }
+}
+
 /** Someone who does the same work in another way, on tasks of its own whose ids begin with its name. */
 export interface Contender {
   readonly name: string;
   readonly operations: Readonly<Record<Exclude<OperationName, 'mixed'>, Operation>>;
-  /** How many calls were acknowledged, by what they did. */
-  readonly acknowledged: { created: number; updated: number; appended: number };
+  readonly acknowledged: Acknowledged;
   close(): Promise<void>;
 }
 

@@ -1,5 +1,6 @@
 import pg from 'pg';
 import {
+  Acknowledged,
   existingTaskId,
   MAX_STEPS,
   newTaskIds,
@@ -25,7 +26,7 @@ const APPEND = `WITH task AS (
 /** The driver as a careful author uses it: prepared statements, one for each call. */
 export function nodePostgresContender(pool: pg.Pool): Contender {
   const name = 'node-postgres';
-  const acknowledged = { created: 0, updated: 0, appended: 0 };
+  const acknowledged = new Acknowledged();
   const newTaskId = newTaskIds(name);
   let steps = 0;
   const write = async (statement: string, text: string, values: unknown[]): Promise<void> => {
@@ -40,9 +41,10 @@ export function nodePostgresContender(pool: pg.Pool): Contender {
     operations: {
       create: async () => {
         const request = JSON.stringify(REQUEST_DATA);
-        const values = [newTaskId(), 'default', 'pending', QUERY, MAX_STEPS, request];
+        const taskId = newTaskId();
+        const values = [taskId, 'default', 'pending', QUERY, MAX_STEPS, request];
         await write('create', CREATE, values);
-        acknowledged.created += 1;
+        acknowledged.created.add(taskId);
       },
       get: async () => {
         const taskId = existingTaskId(name);
@@ -57,12 +59,14 @@ export function nodePostgresContender(pool: pg.Pool): Contender {
       },
       update: async () => {
         steps += 1;
-        await write('update', UPDATE, [existingTaskId(name), JSON.stringify({ steps })]);
-        acknowledged.updated += 1;
+        const taskId = existingTaskId(name);
+        await write('update', UPDATE, [taskId, JSON.stringify({ steps })]);
+        acknowledged.update(taskId);
       },
       'append event': async () => {
-        await write('append', APPEND, [existingTaskId(name), STAGE.stage, STAGE.message]);
-        acknowledged.appended += 1;
+        const taskId = existingTaskId(name);
+        await write('append', APPEND, [taskId, STAGE.stage, STAGE.message]);
+        acknowledged.append(taskId);
       },
     },
     close: async () => pool.end(),

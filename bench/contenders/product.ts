@@ -1,5 +1,6 @@
 import type { TaskStorage } from '../../src/task/task-storage.js';
 import {
+  Acknowledged,
   existingTaskId,
   MAX_STEPS,
   newTaskIds,
@@ -12,7 +13,7 @@ import {
 
 /** The product, through its contract. */
 export function productContender(storage: TaskStorage, name = 'product'): Contender {
-  const acknowledged = { created: 0, updated: 0, appended: 0 };
+  const acknowledged = new Acknowledged();
   const newTaskId = newTaskIds(name);
   let steps = 0;
   return {
@@ -20,11 +21,12 @@ export function productContender(storage: TaskStorage, name = 'product'): Conten
     acknowledged,
     operations: {
       create: async () => {
-        const task = { taskId: newTaskId(), query: QUERY, maxSteps: MAX_STEPS };
+        const taskId = newTaskId();
+        const task = { taskId, query: QUERY, maxSteps: MAX_STEPS };
         if (!(await storage.createTask({ ...task, requestData: REQUEST_DATA }))) {
           wrongAnswer(name, 'a new id is taken');
         }
-        acknowledged.created += 1;
+        acknowledged.created.add(taskId);
       },
       get: async () => {
         const taskId = existingTaskId(name);
@@ -36,16 +38,18 @@ export function productContender(storage: TaskStorage, name = 'product'): Conten
       update: async () => {
         steps += 1;
         const updates = { executionStatistics: { steps } };
-        if (!(await storage.updateTask(existingTaskId(name), updates))) {
+        const taskId = existingTaskId(name);
+        if (!(await storage.updateTask(taskId, updates))) {
           wrongAnswer(name, 'a task that exists was not found');
         }
-        acknowledged.updated += 1;
+        acknowledged.update(taskId);
       },
       'append event': async () => {
-        if ((await storage.appendEvents(existingTaskId(name), [STAGE])) === null) {
+        const taskId = existingTaskId(name);
+        if ((await storage.appendEvents(taskId, [STAGE])) === null) {
           wrongAnswer(name, 'a task that exists was not found');
         }
-        acknowledged.appended += 1;
+        acknowledged.append(taskId);
       },
     },
     close: async () => storage.close(),

@@ -1,5 +1,6 @@
 import { DataSource, EntitySchema } from 'typeorm';
 import {
+  Acknowledged,
   existingTaskId,
   MAX_STEPS,
   newTaskIds,
@@ -73,7 +74,7 @@ export async function connectTypeOrm(url: string, poolSize: number): Promise<Dat
 /** TypeORM's repository as most applications use it. */
 export function typeOrmContender(dataSource: DataSource): Contender {
   const name = 'typeorm';
-  const acknowledged = { created: 0, updated: 0, appended: 0 };
+  const acknowledged = new Acknowledged();
   const newTaskId = newTaskIds(name);
   const tasks = dataSource.getRepository(taskEntity);
   let steps = 0;
@@ -82,14 +83,15 @@ export function typeOrmContender(dataSource: DataSource): Contender {
     acknowledged,
     operations: {
       create: async () => {
+        const taskId = newTaskId();
         await tasks.insert({
-          taskId: newTaskId(),
+          taskId,
           status: 'pending',
           query: QUERY,
           maxSteps: MAX_STEPS,
           requestData: REQUEST_DATA,
         });
-        acknowledged.created += 1;
+        acknowledged.created.add(taskId);
       },
       get: async () => {
         const taskId = existingTaskId(name);
@@ -108,7 +110,7 @@ export function typeOrmContender(dataSource: DataSource): Contender {
         if (affected !== 1) {
           wrongAnswer(name, `an update wrote ${affected} rows`);
         }
-        acknowledged.updated += 1;
+        acknowledged.update(taskId);
       },
       'append event': async () => {
         const taskId = existingTaskId(name);
@@ -121,7 +123,7 @@ export function typeOrmContender(dataSource: DataSource): Contender {
           const { lastEventSequence: sequence } = task;
           await manager.insert(eventEntity, { taskId, sequence, ...STAGE });
         });
-        acknowledged.appended += 1;
+        acknowledged.append(taskId);
       },
     },
     close: async () => dataSource.destroy(),

@@ -19,6 +19,7 @@ function clientFor(address: string): Client {
 async function run({ address, method, requests, callers, turnMs }: LoadRequest): Promise<Turn> {
   const { path, requestSerialize, responseDeserialize } = methodOf(method);
   const client = clientFor(address);
+  const expected = new Set<unknown>(requests.map(idOf));
   let next = 0;
   return runCallers(
     async () => {
@@ -39,7 +40,7 @@ async function run({ address, method, requests, callers, turnMs }: LoadRequest):
           },
         );
       });
-      if (!isRight(answer)) {
+      if (!expected.has(idOf(answer))) {
         throw new Error(`${address} answered ${JSON.stringify(answer)}`);
       }
     },
@@ -48,9 +49,12 @@ async function run({ address, method, requests, callers, turnMs }: LoadRequest):
   );
 }
 
-/** The task must have been found. */
-function isRight(answer: object): boolean {
-  return 'status' in answer && answer.status !== 'NOT_FOUND';
+/** The id of the task that was answered; none when it was not found. */
+function idOf(message: object): unknown {
+  if ('status' in message && message.status === 'NOT_FOUND') {
+    return undefined;
+  }
+  return 'taskId' in message ? message.taskId : 'task_id' in message ? message.task_id : undefined;
 }
 
 process.on('message', (request: LoadRequest) => {

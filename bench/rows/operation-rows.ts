@@ -98,29 +98,43 @@ async function insertTasks(pool: pg.Pool, name: string): Promise<void> {
   );
 }
 
-/** What was acknowledged must be there, no less and no more, each event in its place. */
+/** What was acknowledged must be there, task by task, no less and no more, each event in its place. */
 async function checkTable(pool: pg.Pool, { name, acknowledged }: Contender): Promise<void> {
-  const { rows } = await pool.query<Record<string, number>>(
-    `SELECT COUNT(*)::int - ${OWN_TASKS} AS created, SUM(version - 1)::int AS updated,
-       SUM(last_event_sequence)::int AS appended,
-       (SELECT COUNT(*)::int FROM agent_tasks_events
-        WHERE starts_with(task_id, $1 || '-')) AS events,
-       (SELECT COUNT(*)::int FROM (
-          SELECT 1 FROM agent_tasks_events WHERE starts_with(task_id, $1 || '-')
-          GROUP BY task_id HAVING MAX(sequence) <> COUNT(*)) AS gap) AS gaps
-     FROM agent_tasks WHERE starts_with(task_id, $1 || '-')`,
+  const { created, updates, events } = acknowledged;
+  const { rows } = await pool.query<Record<'task_id' | 'updates' | 'last' | 'events', string>>(
+    `SELECT task_id, (version - 1)::text AS updates, last_event_sequence::text AS last,
+       (SELECT COUNT(*)::text FROM agent_tasks_events AS event
+        WHERE event.task_id = task.task_id) AS events
+     FROM agent_tasks AS task WHERE starts_with(task_id, $1 || '-')`,
     [name],
   );
-  const expected = { ...acknowledged, events: acknowledged.appended, gaps: 0 };
-  for (const [what, count] of Object.entries(expected)) {
-    if (rows[0]?.[what] !== count) {
-      wrongAnswer(name, `${count} ${what} were acknowledged, ${rows[0]?.[what]} are there`);
+  if (rows.length !== OWN_TASKS + created.size) {
+    wrongAnswer(name, `${created.size} tasks were created, ${rows.length - OWN_TASKS} are there`);
+  }
+  const found = new Set(rows.map((row) => row.task_id));
+  for (const taskId of created) {
+    if (!found.has(taskId)) {
+      wrongAnswer(name, `${taskId} was created and is not there`);
+    }
+  }
+  for (const row of rows) {
+    const expected = [updates.get(row.task_id) ?? 0, events.get(row.task_id) ?? 0];
+    // As many events as the last sequence says, each with one of its own: none is missing.
+    const isRight =
+      Number(row.updates) === expected[0] &&
+      Number(row.last) === expected[1] &&
+      Number(row.events) === expected[1];
+    if (!isRight) {
+      wrongAnswer(
+        name,
+        `${row.task_id} has ${row.updates} updates and ${row.events} events, not ${expected.join(' and ')}`,
+      );
     }
   }
 }
 
 async function checkMemory(storage: TaskStorage, { name, acknowledged }: Contender): Promise<void> {
-  const expected = OWN_TASKS + acknowledged.created;
+  const expected = OWN_TASKS + acknowledged.created.size;
   const active = await storage.countActiveTasks();
   if (active !== expected) {
     wrongAnswer(name, `${expected} tasks were created, ${active} are there`);
