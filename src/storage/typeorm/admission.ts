@@ -4,12 +4,18 @@ import { sqlLiterals } from './sql-parameters.js';
 
 /* What counts tasks before it lets another in. */
 
+/** How long one who has the turn waits for a row that somebody else keeps, such as an id not yet committed. */
+const MAX_LOCK_WAIT_MS = 500;
+
 /**
  * SQL that lets those who count and then write take turns, until the transaction ends, so that each
  * counts what the one before it wrote. Without parameters, so that it can begin the transaction.
  */
 export function lockAdmission(names: SchemaNames): string {
-  return `SELECT pg_advisory_xact_lock(hashtextextended(${sqlLiterals([names.lock('admit')])}, 0))`;
+  const key = sqlLiterals([names.lock('admit')]);
+  // Who has the turn must not wait long for a row of somebody else, because all others wait for it.
+  return `SELECT pg_advisory_xact_lock(hashtextextended(${key}, 0));
+    SET LOCAL lock_timeout = ${MAX_LOCK_WAIT_MS}`;
 }
 
 /** How many tasks may be active, where there is a limit. */

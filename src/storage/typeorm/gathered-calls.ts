@@ -173,7 +173,7 @@ export class GatheredCalls {
         return [rows[0] === undefined ? ALONE : answered(rows[0])];
       }
       return rows.map((row) =>
-        row['passed_over'] === true ? ALONE : answered(row['met'] === true ? row : null),
+        row['passed_over'] === true ? PATIENTLY : answered(row['met'] === true ? row : null),
       );
     });
   }
@@ -195,8 +195,15 @@ export class GatheredCalls {
 }
 
 const ALONE = { kind: 'alone' } as const;
+const PATIENTLY = { kind: 'patiently' } as const;
 
-const CHANGE_MODES = { shared: 'pass', single: 'wait', alone: 'explain' } as const;
+/** Why a single change was refused is told by the statement that passes over what is locked. */
+const CHANGE_MODES = {
+  shared: 'pass',
+  single: 'wait',
+  alone: 'pass',
+  patiently: 'explain',
+} as const;
 
 function answered<Answer>(answer: Answer): Outcome<Answer> {
   return { kind: 'answer', answer };

@@ -12,8 +12,31 @@ export interface PostgresClient extends EventEmitter {
   release(isBroken: boolean): void;
 }
 
-/** Clients that have been out before. */
-const knownClients = new WeakSet<PostgresClient>();
+/** The pools and clients that are listened to. */
+const listened = new WeakSet<EventEmitter>();
+
+const ignore = (): void => undefined;
+
+/**
+ * Sees to it that no error of a client goes unheard, which would end the process. The pool listens only
+ * to those that are not out; it sees for itself that a client cannot be used again. A new session may
+ * be ended in the packet that greets it, so that its client is listened to before it is handed out.
+ */
+function hearErrors(source: EventEmitter, event: 'connect' | 'error'): void {
+  if (!listened.has(source)) {
+    listened.add(source);
+    source.on(
+      event,
+      event === 'error'
+        ? ignore
+        : (client: unknown) => {
+            if (client instanceof EventEmitter) {
+              hearErrors(client, 'error');
+            }
+          },
+    );
+  }
+}
 
 /**
  * Takes a client from the pool of a data source. Directly, because a query runner for each statement
@@ -23,6 +46,7 @@ export async function takeClient({ driver }: DataSource): Promise<PostgresClient
   if (!('master' in driver) || !isPool(driver.master)) {
     throw new TaskStorageError('UNAVAILABLE', 'The dataSource is not connected');
   }
+  hearErrors(driver.master, 'connect');
   const client: unknown = await driver.master.connect();
   if (!isPostgresClient(client)) {
     throw new TaskStorageError(
@@ -30,22 +54,12 @@ export async function takeClient({ driver }: DataSource): Promise<PostgresClient
       'The pool of the dataSource gave out no Postgres client',
     );
   }
-  if (!knownClients.has(client)) {
-    knownClients.add(client);
-    // The pool listens only to those that are not out, and an error without a listener ends the
-    // process. The pool sees for itself that it cannot be used again.
-    client.on('error', () => undefined);
-  }
+  hearErrors(client, 'error');
   return client;
 }
 
-function isPool(value: unknown): value is { connect: () => Promise<unknown> } {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    'connect' in value &&
-    typeof value.connect === 'function'
-  );
+function isPool(value: unknown): value is EventEmitter & { connect: () => Promise<unknown> } {
+  return value instanceof EventEmitter && typeof Reflect.get(value, 'connect') === 'function';
 }
 
 function isPostgresClient(value: unknown): value is PostgresClient {

@@ -23,8 +23,19 @@ const WANTED_COLUMNS: readonly InputColumn<WantedTask>[] = [
   { name: 'wanted_tenant', type: 'varchar', read: ({ tenantId }) => tenantId },
 ];
 
-/** A task whose large fields take more than this, as they are stored, is not read beside others. */
-const LARGE_BYTES = 65_536;
+/** A task with a field that takes more than this, or is longer, is not read beside others. */
+const LARGE_STORED_BYTES = 65_536;
+const LARGE_BYTES = 262_144;
+/** What takes less is not compressed, or not so far that it could be large. */
+const SURELY_SMALL_BYTES = 2_000;
+
+/** Looks at the stored size first, which needs not read the value; what compresses well may be larger. */
+function isSmallColumn(column: string): string {
+  return `CASE
+    WHEN ${column} IS NULL OR pg_column_size(${column}) <= ${SURELY_SMALL_BYTES} THEN TRUE
+    WHEN pg_column_size(${column}) > ${LARGE_STORED_BYTES} THEN FALSE
+    ELSE octet_length(${column}::text) <= ${LARGE_BYTES} END`;
+}
 
 /**
  * Selects tasks by their ids, each with its `position` among those wanted.
@@ -40,11 +51,11 @@ export function selectByIds(
 ): SqlStatement {
   const isSingle = wanted.length === 1;
   const { text, name } = wantedTexts.of([names.tasks, view, isSingle, readsLarge].join(' '), () => {
-    const size = PAYLOAD_COLUMNS.map((column) => `COALESCE(pg_column_size(${column}), 0)`);
+    const isSmall = [...PAYLOAD_COLUMNS, 'query', 'result'].map(isSmallColumn).join(' AND ');
     const task =
       readsLarge || view === 'summary'
         ? selectTask(view)
-        : `CASE WHEN ${size.join(' + ')} <= ${LARGE_BYTES} THEN ${selectTask(view)} END`;
+        : `CASE WHEN ${isSmall} THEN ${selectTask(view)} END`;
     return {
       text: `SELECT position, ${task} AS task
         FROM ${inputText('wanted', WANTED_COLUMNS, isSingle, 0)} JOIN ${names.tasks} AS task

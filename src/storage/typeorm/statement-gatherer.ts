@@ -1,20 +1,20 @@
 import { TaskStorageError } from '../../task/errors.js';
-import { WaitingCalls, type GatheredCall, type WaitingCall } from './waiting-calls.js';
+import { WaitingCalls, type Aside, type GatheredCall, type WaitingCall } from './waiting-calls.js';
 
 /**
- * What became of one call. `alone` is a call that would keep others waiting or make them fail: it is
- * to be sent again, without them.
+ * What became of one call. One that would make others fail is to be sent again `alone`, and one that
+ * would keep others waiting `patiently`, which is alone as well.
  */
 export type Outcome<Answer> =
   | { readonly kind: 'answer'; readonly answer: Answer }
   | { readonly kind: 'error'; readonly error: unknown }
-  | { readonly kind: 'alone' };
+  | { readonly kind: Aside };
 
 /**
- * How calls are sent: several as `shared`, or one that came by itself as `single`, or one as `alone`
- * whose outcome was that. Only the last two may wait for whatever they have to wait for.
+ * How calls are sent: several as `shared`, or one that came by itself as `single`, or one whose outcome
+ * asked for it. `single` and `patiently` may wait for whatever keeps them.
  */
-export type Sharing = 'shared' | 'single' | 'alone';
+export type Sharing = 'shared' | 'single' | Aside;
 
 /** Sends the calls in one statement. Resolves to one outcome for each call, in their order. */
 export type SendTogether<Request, Answer> = (
@@ -30,7 +30,7 @@ export interface GathererLimits {
   readonly maxSlow: number;
   /** So many calls must have gathered to be sent while another shared statement is under way. */
   readonly minBeside: number;
-  /** How many calls may be under way by themselves, beside those. */
+  /** How many calls may be under way in each of the ways of being sent by themselves. */
   readonly maxSingle: number;
   /** How long a call may wait before it is sent. */
   readonly waitLimitMs: number;
@@ -54,7 +54,8 @@ export class StatementGatherer<Request, Answer> {
   readonly #waiting = new WaitingCalls<Request, Answer>();
   /** When the shared statements under way were sent. */
   readonly #shared = new Set<{ readonly since: number }>();
-  #single = 0;
+  /** How many calls are under way by themselves. */
+  readonly #single = { single: 0, alone: 0, patiently: 0 };
   #isScheduled = false;
   /** How many calls went into the last statement. */
   #lastShare = 0;
@@ -108,10 +109,12 @@ export class StatementGatherer<Request, Answer> {
   }
 
   #sendReady(): void {
-    while (this.#waiting.alone > 0 && this.#single < this.limits.maxSingle) {
-      this.#sendSingle(this.#waiting.takeAlone(), 'alone');
+    for (const how of ['alone', 'patiently'] as const) {
+      while (this.#waiting.countAside(how) > 0 && this.#single[how] < this.limits.maxSingle) {
+        this.#sendSingle(this.#waiting.takeAside(how), how);
+      }
     }
-    if (this.#waiting.ready === 1 && this.#single + this.#shared.size === 0) {
+    if (this.#waiting.ready === 1 && this.#shared.size === 0 && this.#isWithoutSingle()) {
       this.#sendSingle(this.#waiting.takeShare(1), 'single');
     }
     for (;;) {
@@ -145,10 +148,15 @@ export class StatementGatherer<Request, Answer> {
     });
   }
 
-  #sendSingle(calls: readonly WaitingCall<Request, Answer>[], sharing: Sharing): void {
-    this.#single += 1;
-    void this.#send(calls, sharing).finally(() => {
-      this.#single -= 1;
+  #isWithoutSingle(): boolean {
+    const { single, alone, patiently } = this.#single;
+    return single + alone + patiently === 0;
+  }
+
+  #sendSingle(calls: readonly WaitingCall<Request, Answer>[], how: 'single' | Aside): void {
+    this.#single[how] += 1;
+    void this.#send(calls, how).finally(() => {
+      this.#single[how] -= 1;
       this.#afterSending();
     });
   }
@@ -177,9 +185,11 @@ export class StatementGatherer<Request, Answer> {
     outcome: Outcome<Answer> | undefined,
     sharing: Sharing,
   ): void {
-    if (outcome?.kind === 'alone' && sharing !== 'alone') {
-      this.#waiting.addAlone(waiting);
-      return;
+    if (outcome?.kind === 'patiently' || outcome?.kind === 'alone') {
+      if (sharing !== outcome.kind && sharing !== 'patiently') {
+        this.#waiting.addAside(waiting, outcome.kind);
+        return;
+      }
     }
     this.#waiting.letNextGo(waiting.call.key);
     if (outcome?.kind === 'answer') {
@@ -219,7 +229,7 @@ export class StatementGatherer<Request, Answer> {
   }
 
   #noteIdle(): void {
-    if (this.#waiting.size === 0 && this.#shared.size === 0 && this.#single === 0) {
+    if (this.#waiting.size === 0 && this.#shared.size === 0 && this.#isWithoutSingle()) {
       const whenIdle = this.#whenIdle;
       this.#whenIdle = [];
       whenIdle.forEach((resolve) => resolve());

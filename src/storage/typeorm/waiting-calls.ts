@@ -26,11 +26,17 @@ const MAX_BYTES = 268_435_456;
 /** A statement takes no further call when it has this many bytes. */
 const MAX_STATEMENT_BYTES = 1_048_576;
 
-/** The calls that are still to be sent: each in its turn, or alone, or behind an earlier one. */
+/** The ways in which a call is sent by itself: at once, or waiting for whatever keeps it. */
+export type Aside = 'alone' | 'patiently';
+
+/** The calls that are still to be sent: each in its turn, or by itself, or behind an earlier one. */
 export class WaitingCalls<Request, Answer> {
   /** The oldest first, as are all. */
   readonly #ready: WaitingCall<Request, Answer>[] = [];
-  readonly #alone: WaitingCall<Request, Answer>[] = [];
+  readonly #aside: Readonly<Record<Aside, WaitingCall<Request, Answer>[]>> = {
+    alone: [],
+    patiently: [],
+  };
   /** What waits for an earlier call about the same thing. A key is here while it has a call. */
   readonly #behind = new Map<string, WaitingCall<Request, Answer>[]>();
   #calls = 0;
@@ -46,9 +52,9 @@ export class WaitingCalls<Request, Answer> {
     return this.#ready.length;
   }
 
-  /** How many are to be sent alone. */
-  get alone(): number {
-    return this.#alone.length;
+  /** How many are to be sent by themselves. */
+  countAside(how: Aside): number {
+    return this.#aside[how].length;
   }
 
   /** @throws {TaskStorageError} `UNAVAILABLE` when too many wait already */
@@ -75,11 +81,11 @@ export class WaitingCalls<Request, Answer> {
     this.#ready.push(waiting);
   }
 
-  /** Puts a call back that is to be sent alone. */
-  addAlone(waiting: WaitingCall<Request, Answer>): void {
+  /** Puts a call back that is to be sent by itself. */
+  addAside(waiting: WaitingCall<Request, Answer>, how: Aside): void {
     this.#count(waiting);
     waiting.since = performance.now();
-    this.#alone.push(waiting);
+    this.#aside[how].push(waiting);
   }
 
   /** Takes the next calls of one group, as many as may share a statement. */
@@ -98,8 +104,8 @@ export class WaitingCalls<Request, Answer> {
     return this.#taken(this.#ready.splice(0, count));
   }
 
-  takeAlone(): WaitingCall<Request, Answer>[] {
-    return this.#taken(this.#alone.splice(0, 1));
+  takeAside(how: Aside): WaitingCall<Request, Answer>[] {
+    return this.#taken(this.#aside[how].splice(0, 1));
   }
 
   /** Lets the next call about the same thing have its turn. */
@@ -118,7 +124,8 @@ export class WaitingCalls<Request, Answer> {
   /** Takes those that have waited since before a time; the next about the same thing has its turn. */
   takeOverdue(before: number): WaitingCall<Request, Answer>[] {
     const behind = [...this.#behind.values()].flatMap((waiting) => overdueOf(waiting, before));
-    const first = [...overdueOf(this.#ready, before), ...overdueOf(this.#alone, before)];
+    const { alone, patiently } = this.#aside;
+    const first = [this.#ready, alone, patiently].flatMap((waiting) => overdueOf(waiting, before));
     first.forEach(({ call }) => this.letNextGo(call.key));
     return this.#taken([...first, ...behind]);
   }
