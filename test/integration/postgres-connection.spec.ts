@@ -250,6 +250,21 @@ describe("an application's own data source", () => {
     await dataSource.destroy();
   });
 
+  it('lets an application destroy its data source first', async () => {
+    const dataSource = await new DataSource({
+      type: 'postgres',
+      url: database.connectionString,
+    }).initialize();
+    const storage = await createPostgresTaskStorage({ dataSource });
+    await eventually(
+      async () => storage.changes.isLive,
+      (isLive) => isLive,
+    );
+    await dataSource.destroy();
+    await expect(storage.getTask('a')).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    await storage.close();
+  });
+
   it('is refused before it is initialized, and beside a connection string', async () => {
     const dataSource = new DataSource({ type: 'postgres', url: database.connectionString });
     await expect(createPostgresTaskStorage({ dataSource })).rejects.toThrow(

@@ -15,7 +15,6 @@ function newTask(taskId: string) {
   return { taskId, query: 'q', maxSteps: 1 };
 }
 
-// D1: the alone queue is full of calls that wait for locks, and innocents wait behind them.
 it('answers neighbours of locked tasks and of refused values while the tasks are locked', async () => {
   const storage = await open({ lockTimeoutMs: 20_000, connectTimeoutMs: 1_000 });
   const ids = idsOf('task', 16);
@@ -38,7 +37,6 @@ it('answers neighbours of locked tasks and of refused values while the tasks are
   );
 });
 
-// D2: one id that another session is creating keeps the whole statement waiting for lock_timeout.
 it.each([undefined, { maxActiveTasks: 100 }])(
   'creates the neighbours of an id that another session is creating (options: %j)',
   async (options) => {
@@ -57,7 +55,6 @@ it.each([undefined, { maxActiveTasks: 100 }])(
   },
 );
 
-// D3: LARGE_BYTES is compared with the compressed size.
 it('reads a large task that compresses well beside no other', async () => {
   const storage = await open();
   const ids = idsOf('large', 8);
@@ -77,4 +74,17 @@ it('reads a large task that compresses well beside no other', async () => {
   } finally {
     query.mockRestore();
   }
+});
+
+it('answers neighbours of a task that Postgres itself cannot read', async () => {
+  const storage = await open();
+  const ids = idsOf('read', 32);
+  await Promise.all(ids.map(async (taskId) => storage.createTask(newTask(taskId))));
+  await postgres.database.query(
+    `UPDATE agent_tasks SET queued_at = 'infinity' WHERE task_id = 'read-7'`,
+  );
+  const read = await Promise.all(
+    ids.map(async (taskId) => outcomeOf(storage.getTask(taskId).then((task) => task?.taskId))),
+  );
+  expect(read).toEqual(ids.map((taskId) => (taskId === 'read-7' ? 'INTERNAL' : taskId)));
 });

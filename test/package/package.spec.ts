@@ -70,7 +70,7 @@ describe('the packed package', () => {
 
   it('holds the built code, its types, the protocol and the documents, and nothing else', () => {
     const expected =
-      /^(dist\/.+\.(js|js\.map|d\.ts|proto)|docs\/.+\.(md|json)|package\.json|\.env\.example|README\.md|CHANGELOG\.md|LICENSE)$/;
+      /^(dist\/.+\.(js|js\.map|d\.ts|proto)|docs\/.+\.(md|json|svg)|package\.json|\.env\.example|README\.md|CHANGELOG\.md|LICENSE)$/;
     expect(files.filter((file) => !expected.test(file))).toEqual([]);
     expect(files).toEqual(expect.arrayContaining(['README.md', 'LICENSE', 'CHANGELOG.md']));
     expect(files.some((file) => file.endsWith('.proto'))).toBe(true);

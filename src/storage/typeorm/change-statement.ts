@@ -171,7 +171,7 @@ function writeStatement(names: SchemaNames, shape: ChangeShape): ChangeStatement
       SELECT task.task_id, task.status, task.version, task.lease_owner, task.attempt,
         task.last_event_sequence AS met_sequence
       FROM input JOIN ${names.tasks} AS task ON task.task_id = input.task_id ${ofTenant}
-      FOR UPDATE OF task ${mode === 'pass' ? 'SKIP LOCKED' : ''}
+      FOR NO KEY UPDATE OF task ${mode === 'pass' ? 'SKIP LOCKED' : ''}
     )`,
     `changed AS (${change('input', true)})`,
     ...appended,

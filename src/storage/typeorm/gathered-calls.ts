@@ -61,8 +61,8 @@ export class GatheredCalls {
     this.#creations = new StatementGatherer(async (tasks) => this.#create(tasks), limits);
     this.#limitedCreations = new StatementGatherer(
       async (tasks) => this.#createLimited(tasks),
-      // They take turns at one lock anyway.
-      { ...limits, maxShared: 1, maxSlow: 0, maxSingle: 1 },
+      // They take turns at one lock anyway, and keep their order unless a connection is dead.
+      { ...limits, maxShared: 1, maxSlow: 1, slowAfterMs: 1_000, maxSingle: 1 },
     );
     this.#changes = new StatementGatherer(
       async (changes, how) => this.#change(changes, how),
@@ -134,11 +134,13 @@ export class GatheredCalls {
     });
     // A single task keeps nobody waiting, however large it is.
     const readsLarge = sharing !== 'shared' || unique.length === 1;
-    const rows = await this.connection.send(selectByIds(this.names, view, unique, readsLarge));
-    const found = new Map(rows.map((row) => [readNumber(row, 'position'), row]));
-    return places.map((position) => {
-      const row = found.get(position) ?? null;
-      return row?.['task'] === null ? ALONE : answered(row);
+    return this.#apart(wanted, async () => {
+      const rows = await this.connection.send(selectByIds(this.names, view, unique, readsLarge));
+      const found = new Map(rows.map((row) => [readNumber(row, 'position'), row]));
+      return places.map((position) => {
+        const row = found.get(position) ?? null;
+        return row?.['task'] === null ? ALONE : answered(row);
+      });
     });
   }
 

@@ -58,6 +58,29 @@ export async function takeClient({ driver }: DataSource): Promise<PostgresClient
   return client;
 }
 
+/** A client for work that may take long. */
+export interface ClientSession {
+  readonly client: PostgresClient;
+  readonly release: () => Promise<void>;
+}
+
+/**
+ * Takes a client through a query runner: whoever destroys the data source has those given back, where
+ * it would wait for other clients for as long as they are out.
+ */
+export async function takeSession(dataSource: DataSource): Promise<ClientSession> {
+  const runner = dataSource.createQueryRunner('master');
+  const client: unknown = await runner.connect();
+  if (!isPostgresClient(client)) {
+    throw new TaskStorageError(
+      'INTERNAL',
+      'The pool of the dataSource gave out no Postgres client',
+    );
+  }
+  hearErrors(client, 'error');
+  return { client, release: async () => runner.release() };
+}
+
 function isPool(value: unknown): value is EventEmitter & { connect: () => Promise<unknown> } {
   return value instanceof EventEmitter && typeof Reflect.get(value, 'connect') === 'function';
 }

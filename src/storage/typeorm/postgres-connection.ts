@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { DataSource } from 'typeorm';
 import { TaskStorageError } from '../../task/errors.js';
-import { preparedQuery, takeClient, type PostgresClient } from './pooled-client.js';
+import { preparedQuery, takeClient, takeSession, type PostgresClient } from './pooled-client.js';
 import { isConnectionGone, toTaskStorageError } from './postgres-errors.js';
 import type { SqlStatement } from './sql-parameters.js';
 
@@ -74,7 +74,7 @@ export class PostgresConnection {
 
   /** Runs the work on one session of its own, discarded afterwards if it broke. */
   async withSession<T>(work: (session: PostgresSession) => Promise<T>): Promise<T> {
-    return this.#withClient(async ({ send, client, discard }) => {
+    return this.#withSession(async ({ send, client, discard }) => {
       const lost = new AbortController();
       const unsubscribe: (() => void)[] = [];
       const subscribe = (event: string, listener: (message: unknown) => void): void => {
@@ -117,6 +117,27 @@ export class PostgresConnection {
     }
   }
 
+  /** Runs the work on a client that ends with the data source, however long the work takes. */
+  async #withSession<T>(work: (client: OpenClient) => Promise<T>): Promise<T> {
+    this.#assertOpen();
+    const session = await takeSession(this.dataSource).catch((error: unknown) => {
+      throw toTaskStorageError(error);
+    });
+    this.#taken.add(session.client);
+    try {
+      return await work(new OpenClient(session.client));
+    } finally {
+      this.#taken.delete(session.client);
+      await session.release();
+    }
+  }
+
+  #assertOpen(): void {
+    if (this.#isClosed) {
+      throw new TaskStorageError('UNAVAILABLE', 'The storage is closed');
+    }
+  }
+
   async #withClient<T>(work: (client: OpenClient) => Promise<T>): Promise<T> {
     const taken = await this.#take();
     const client = new OpenClient(taken);
@@ -128,9 +149,7 @@ export class PostgresConnection {
   }
 
   async #take(): Promise<PostgresClient> {
-    if (this.#isClosed) {
-      throw new TaskStorageError('UNAVAILABLE', 'The storage is closed');
-    }
+    this.#assertOpen();
     try {
       const taken = await takeClient(this.dataSource);
       this.#taken.add(taken);

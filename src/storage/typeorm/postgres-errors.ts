@@ -6,7 +6,6 @@ const LOCK_NOT_AVAILABLE = '55P03';
 
 /** SQLSTATE: https://www.postgresql.org/docs/18/errcodes-appendix.html */
 const CODE_BY_SQLSTATE: ReadonlyMap<string, TaskStorageErrorCode> = new Map([
-  ['0A000', 'UNAVAILABLE'], // feature_not_supported: a prepared plan no longer fits the tables
   ['26000', 'UNAVAILABLE'], // invalid_sql_statement_name: it was discarded by somebody else
   ['25006', 'UNAVAILABLE'], // read_only_sql_transaction: a standby, or a primary demoted under us
   ['25P03', 'UNAVAILABLE'], // idle_in_transaction_session_timeout: this process was frozen meanwhile
@@ -39,7 +38,6 @@ const CONNECTION_ENDED = new Set([
   '25006',
   '25P03',
   '25P04',
-  '0A000', // feature_not_supported: a prepared plan that no longer fits the tables
   '26000', // invalid_sql_statement_name: somebody else discarded what was prepared
 ]);
 
@@ -57,7 +55,7 @@ const NETWORK_ERRORS = new Set([
 
 /** What node-postgres says without giving the error a code. */
 const CONNECTION_MESSAGES =
-  /^(timeout exceeded when trying to connect|timeout expired|Connection terminated|Query read timeout|Client has encountered a connection error|Client was closed|Cannot use a pool after calling end|Driver not Connected|Query runner already released|QueryRunnerAlreadyReleased|The server does not support SSL|sorry, too many clients)/;
+  /^(cached plan must not change result type|timeout exceeded when trying to connect|timeout expired|Connection terminated|Query read timeout|Client has encountered a connection error|Client was closed|Cannot use a pool after calling end|Driver not Connected|Query runner already released|QueryRunnerAlreadyReleased|The server does not support SSL|sorry, too many clients)/;
 
 const TEXT_BY_CODE: Readonly<Partial<Record<TaskStorageErrorCode, string>>> = {
   UNAVAILABLE: 'Postgres did not answer',
@@ -110,12 +108,16 @@ export function isLockTimeout(driverError: unknown): boolean {
 }
 
 /**
- * Whether a statement of several calls failed, and was undone, for what may be the fault of one of
- * them: its values, or a row that somebody else keeps locked.
+ * Whether a statement of several calls failed, and was undone for certain, for what may be the fault of
+ * one of them: its values, or a row that somebody else keeps locked. Only what the server itself said
+ * counts: after a broken connection, what was sent may have been committed.
  */
 export function harmsOthers(error: unknown): boolean {
   const { code, cause } = toTaskStorageError(error);
-  return code === 'INTERNAL' || FAULTS_OF_ONE.has(readCode(cause));
+  const state = readCode(cause);
+  const isSaidByServer =
+    types.isNativeError(cause) && 'severity' in cause && cause.severity === 'ERROR';
+  return isSaidByServer && state.length === 5 && (code === 'INTERNAL' || FAULTS_OF_ONE.has(state));
 }
 
 /**
@@ -129,6 +131,6 @@ export function isConnectionGone(error: unknown): boolean {
     CONNECTION_ENDED.has(code) ||
     (code.length === 5 && ['08', '57P'].some((prefix) => code.startsWith(prefix))) ||
     NETWORK_ERRORS.has(code) ||
-    (code === '' && classify(cause) === 'UNAVAILABLE')
+    ((code === '' || code === '0A000') && classify(cause) === 'UNAVAILABLE')
   );
 }

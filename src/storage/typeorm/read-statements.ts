@@ -4,6 +4,7 @@ import {
   TERMINAL_STATUSES,
   type TerminalStatus,
 } from '../../task/task-lifecycle.js';
+import type { TaskView } from '../../task/task-storage.js';
 import type { TaskStatus } from '../../task/task.js';
 import { inputText, inputValues, type InputColumn } from './input-rows.js';
 import { PreparedTexts } from './prepared-texts.js';
@@ -29,6 +30,13 @@ const LARGE_BYTES = 262_144;
 /** What takes less is not compressed, or not so far that it could be large. */
 const SURELY_SMALL_BYTES = 2_000;
 
+/** The columns that may be long. */
+const LONG_SUMMARY_COLUMNS = ['query', 'result', 'error', 'execution_statistics', 'sandbox_info'];
+const LONG_COLUMNS: Readonly<Record<TaskView, readonly string[]>> = {
+  summary: LONG_SUMMARY_COLUMNS,
+  full: [...LONG_SUMMARY_COLUMNS, ...PAYLOAD_COLUMNS],
+};
+
 /** Looks at the stored size first, which needs not read the value; what compresses well may be larger. */
 function isSmallColumn(column: string): string {
   return `CASE
@@ -51,11 +59,10 @@ export function selectByIds(
 ): SqlStatement {
   const isSingle = wanted.length === 1;
   const { text, name } = wantedTexts.of([names.tasks, view, isSingle, readsLarge].join(' '), () => {
-    const isSmall = [...PAYLOAD_COLUMNS, 'query', 'result'].map(isSmallColumn).join(' AND ');
-    const task =
-      readsLarge || view === 'summary'
-        ? selectTask(view)
-        : `CASE WHEN ${isSmall} THEN ${selectTask(view)} END`;
+    const isSmall = LONG_COLUMNS[view].map(isSmallColumn).join(' AND ');
+    const task = readsLarge
+      ? selectTask(view)
+      : `CASE WHEN ${isSmall} THEN ${selectTask(view)} END`;
     return {
       text: `SELECT position, ${task} AS task
         FROM ${inputText('wanted', WANTED_COLUMNS, isSingle, 0)} JOIN ${names.tasks} AS task

@@ -28,6 +28,8 @@ export interface GathererLimits {
   readonly maxShared: number;
   /** How many of them may be slow, which means that they have been under way for a while. */
   readonly maxSlow: number;
+  /** After how long a statement is slow. Default 50; the looking comes no oftener than that. */
+  readonly slowAfterMs?: number;
   /** So many calls must have gathered to be sent while another shared statement is under way. */
   readonly minBeside: number;
   /** How many calls may be under way in each of the ways of being sent by themselves. */
@@ -130,8 +132,8 @@ export class StatementGatherer<Request, Answer> {
 
   /** How many more shared statements may be sent now. */
   #freeShared(): number {
-    const { maxShared, maxSlow } = this.limits;
-    const slowSince = performance.now() - SLOW_MS;
+    const { maxShared, maxSlow, slowAfterMs = SLOW_MS } = this.limits;
+    const slowSince = performance.now() - slowAfterMs;
     const slow = [...this.#shared].filter(({ since }) => since <= slowSince).length;
     return maxShared - (this.#shared.size - Math.min(slow, maxSlow));
   }
