@@ -1,11 +1,11 @@
 /* A server that does nothing but answer: what any service on grpc-js costs. */
 import { Server, ServerCredentials, type handleUnaryCall } from '@grpc/grpc-js';
 import type { BareRequest } from './messages.js';
-import { methodOf } from './methods.js';
+import { METHOD_NAMES, methodOf } from './methods.js';
 
 async function serve({ answers }: BareRequest): Promise<number> {
   const server = new Server();
-  for (const name of ['QueryTaskStatus', 'GetTask'] as const) {
+  for (const name of METHOD_NAMES) {
     const { path, responseSerialize, requestDeserialize } = methodOf(name);
     const handle: handleUnaryCall<object, object> = (_call, callback) =>
       callback(null, answers[name]);

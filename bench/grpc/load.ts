@@ -2,7 +2,7 @@
 import { Client, credentials } from '@grpc/grpc-js';
 import { runCallers, type Turn } from '../measure/closed-loop.js';
 import type { LoadRequest } from './messages.js';
-import { methodOf } from './methods.js';
+import { callUnary, methodOf } from './methods.js';
 
 const clients = new Map<string, Client>();
 
@@ -17,29 +17,14 @@ function clientFor(address: string): Client {
 }
 
 async function run({ address, method, requests, callers, turnMs }: LoadRequest): Promise<Turn> {
-  const { path, requestSerialize, responseDeserialize } = methodOf(method);
+  const unaryMethod = methodOf(method);
   const client = clientFor(address);
   const expected = new Set<unknown>(requests.map(idOf));
   let next = 0;
   return runCallers(
     async () => {
       next = (next + 1) % requests.length;
-      const request = requests[next] ?? {};
-      const answer = await new Promise<object>((resolve, reject) => {
-        client.makeUnaryRequest(
-          path,
-          requestSerialize,
-          responseDeserialize,
-          request,
-          (error, value) => {
-            if (error === null && value !== undefined) {
-              resolve(value);
-            } else {
-              reject(error ?? new Error('No answer'));
-            }
-          },
-        );
-      });
+      const answer = await callUnary(client, unaryMethod, requests[next] ?? {});
       if (!expected.has(idOf(answer))) {
         throw new Error(`${address} answered ${JSON.stringify(answer)}`);
       }

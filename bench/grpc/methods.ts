@@ -1,4 +1,4 @@
-import { loadPackageDefinition, type MethodDefinition } from '@grpc/grpc-js';
+import { loadPackageDefinition, type Client, type MethodDefinition } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 import { LOADER_OPTIONS, SERVICE_PROTO_PATHS } from '../../src/agent/grpc/proto-files.js';
 
@@ -6,7 +6,10 @@ import { LOADER_OPTIONS, SERVICE_PROTO_PATHS } from '../../src/agent/grpc/proto-
 export type UnaryMethod = MethodDefinition<object, object>;
 
 /** The methods that are measured. */
-export type MethodName = 'QueryTaskStatus' | 'GetTask';
+export const METHOD_NAMES = ['QueryTaskStatus', 'GetTask'] as const;
+
+/** One of {@link METHOD_NAMES}. */
+export type MethodName = (typeof METHOD_NAMES)[number];
 
 const SERVICES = {
   QueryTaskStatus: ['lybic', 'agent', 'Agent'],
@@ -22,6 +25,29 @@ export function methodOf(name: MethodName): UnaryMethod {
     throw new Error(`The definitions have no method ${name}`);
   }
   return service;
+}
+
+/** Calls a method once. */
+export async function callUnary(
+  client: Client,
+  { path, requestSerialize, responseDeserialize }: UnaryMethod,
+  request: object,
+): Promise<object> {
+  return new Promise((resolve, reject) => {
+    client.makeUnaryRequest(
+      path,
+      requestSerialize,
+      responseDeserialize,
+      request,
+      (error, value) => {
+        if (error === null && value !== undefined) {
+          resolve(value);
+        } else {
+          reject(error ?? new Error(`${path} answered nothing`));
+        }
+      },
+    );
+  });
 }
 
 function property(value: unknown, key: string): unknown {

@@ -6,13 +6,12 @@ import { ServiceProcess } from '../../examples/demo/service-process.js';
 import { findFreePort } from '../../test/support/embedded-postgres.js';
 import { MAX_STEPS, OWN_TASKS, QUERY, REQUEST_DATA } from '../contenders/contender.js';
 import { ask, type LoadRequest } from '../grpc/messages.js';
-import { methodOf, type MethodName } from '../grpc/methods.js';
+import { callUnary, METHOD_NAMES, methodOf, type MethodName } from '../grpc/methods.js';
 import { alternate, type TakeTurn } from '../measure/alternation.js';
 import type { BenchOptions } from '../options.js';
 import type { BenchRow } from './row.js';
 
 const CALLERS = 64;
-const METHODS = ['QueryTaskStatus', 'GetTask'] as const;
 const AGENT = fileURLToPath(new URL('../../examples/agents/prime-agent.mjs', import.meta.url));
 /** So many tasks are run to have some in memory. */
 const MEMORY_TASKS = 8;
@@ -81,7 +80,7 @@ async function measureService(
     const bareAnswer = await ask(bare, { answers });
     const bareAddress = `127.0.0.1:${'port' in bareAnswer ? bareAnswer.port : ''}`;
     const rows: BenchRow[] = [];
-    const methods = isQuick ? (['QueryTaskStatus'] as const) : METHODS;
+    const methods = isQuick ? (['QueryTaskStatus'] as const) : METHOD_NAMES;
     for (const method of methods) {
       const turn =
         (to: string): TakeTurn =>
@@ -114,19 +113,9 @@ async function measureService(
 }
 
 async function callOnce(address: string, name: MethodName, request = {}): Promise<object> {
-  const { path, requestSerialize, responseDeserialize } = methodOf(name);
   const client = new Client(address, credentials.createInsecure());
   try {
-    return await new Promise<object>((resolve, reject) => {
-      client.makeUnaryRequest(
-        path,
-        requestSerialize,
-        responseDeserialize,
-        request,
-        (error, value) =>
-          error === null && value !== undefined ? resolve(value) : reject(error ?? new Error(name)),
-      );
-    });
+    return await callUnary(client, methodOf(name), request);
   } finally {
     client.close();
   }

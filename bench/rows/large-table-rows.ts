@@ -4,7 +4,7 @@ import type { TaskStorage } from '../../src/task/task-storage.js';
 import { wrongAnswer } from '../contenders/contender.js';
 import { connectTypeOrm, taskEntity } from '../contenders/typeorm-repository.js';
 import { alternate, alternateOperations } from '../measure/alternation.js';
-import { runCallers, type Operation, type Turn } from '../measure/closed-loop.js';
+import type { Operation, Turn } from '../measure/closed-loop.js';
 import type { BenchOptions } from '../options.js';
 import { loadPostgresBackend } from '../product-build.js';
 import { ACTIVE_TASKS, ENDED_TASKS, loadLargeTable } from './large-table.js';
@@ -189,13 +189,9 @@ export async function measureMemoryLists(
       }
     },
   ]);
-  const turns = operations.map(([name, operation]) => [
-    name,
-    async () => runCallers(operation, 1, turnMs / 4),
-  ]);
-  for (const [, operation] of operations) {
-    await runCallers(operation, 1, turnMs / 4);
-  }
-  const measured = await alternate(Object.fromEntries(turns), rounds);
+  const measured = await alternateOperations(Object.fromEntries(operations), 1, {
+    rounds,
+    turnMs: turnMs / 4,
+  });
   return [{ work: 'list 10', backend: 'memory', callers: 1, ...measured }];
 }

@@ -1,9 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
-import pg from 'pg';
 import { DataSource } from 'typeorm';
 import { createMigrations } from '../../src/storage/typeorm/migrations/index.js';
 import { SchemaNames } from '../../src/storage/typeorm/schema-names.js';
 import type { TaskStorage } from '../../src/task/task-storage.js';
+import { besideTransaction } from '../support/beside-transaction.js';
 import { eventually } from '../support/eventually.js';
 import { insertOriginalRow } from '../support/original-service.js';
 import { usePostgresStorages } from '../support/postgres-storages.js';
@@ -23,20 +23,6 @@ async function queue(storage: TaskStorage, taskId: string, tenantId?: string): P
 
 function minutesAgo(minutes: number): string {
   return new Date(Date.now() - minutes * 60_000).toISOString();
-}
-
-/** Runs the work while another session of the database has a transaction open. */
-async function besideTransaction(sql: string, work: () => Promise<void>): Promise<void> {
-  const client = new pg.Client({ connectionString: postgres.database.connectionString });
-  await client.connect();
-  try {
-    await client.query('BEGIN');
-    await client.query(sql);
-    await work();
-    await client.query('ROLLBACK');
-  } finally {
-    await client.end();
-  }
 }
 
 const TAKE_ADMISSION_LOCK = `SELECT pg_advisory_xact_lock(
@@ -70,7 +56,7 @@ describe('claiming from the queue', () => {
   it('takes no lock while nothing waits', async () => {
     const storage = await open({ lockTimeoutMs: 50 });
     const term = { owner: 'me', leaseMs: HOUR_MS, limit: 1 };
-    await besideTransaction(TAKE_ADMISSION_LOCK, async () => {
+    await besideTransaction(postgres.database.connectionString, TAKE_ADMISSION_LOCK, async () => {
       expect(await storage.leases.claimQueued(term)).toEqual([]);
       await queue(storage, 'waiting');
       await expect(storage.leases.claimQueued(term)).rejects.toMatchObject({
@@ -86,6 +72,7 @@ describe('claiming from the queue', () => {
       await queue(storage, 'first');
       await queue(storage, 'second');
       await besideTransaction(
+        postgres.database.connectionString,
         `SELECT * FROM agent_tasks WHERE task_id = 'first' FOR UPDATE`,
         async () => {
           const claimed = await storage.leases.claimQueued({
@@ -122,7 +109,7 @@ describe('claiming from the queue', () => {
     await queue(storage, 'first');
     const term = { owner: 'me', leaseMs: HOUR_MS, limit: 10 };
     let claiming: Promise<unknown> | undefined;
-    await besideTransaction(TAKE_ADMISSION_LOCK, async () => {
+    await besideTransaction(postgres.database.connectionString, TAKE_ADMISSION_LOCK, async () => {
       claiming = storage.leases.claimQueued(term);
       await eventually(
         async () => postgres.database.query(`SELECT 1 FROM pg_locks WHERE NOT granted`),
@@ -211,6 +198,7 @@ describe('claiming what has expired', () => {
     await storage.createTask(newTask('first'), { lease: { owner: 'gone', leaseMs: 1 } });
     await storage.createTask(newTask('second'), { lease: { owner: 'gone', leaseMs: 1 } });
     await besideTransaction(
+      postgres.database.connectionString,
       `SELECT * FROM agent_tasks WHERE task_id = 'first' FOR UPDATE`,
       async () => {
         const claimed = await storage.leases.claimExpired({ ...term, limit: 1 });

@@ -1,3 +1,4 @@
+import type { TaskView } from '../../task/task-storage.js';
 import type { PostgresConnection, SqlRow } from './postgres-connection.js';
 import { changeTasks } from './change-statement.js';
 import type { GuardedChange } from './guarded-change.js';
@@ -25,9 +26,7 @@ type Created = boolean | Error;
 
 /** The calls of one process that share statements, by what they do. */
 export class GatheredCalls {
-  readonly #reads: Readonly<
-    Record<'full' | 'summary', StatementGatherer<WantedTask, SqlRow | null>>
-  >;
+  readonly #reads: Readonly<Record<TaskView, StatementGatherer<WantedTask, SqlRow | null>>>;
   readonly #creations: StatementGatherer<Creation, Created>;
   readonly #limitedCreations: StatementGatherer<Creation, Created>;
   readonly #changes: StatementGatherer<GuardedChange, SqlRow | null>;
@@ -71,7 +70,7 @@ export class GatheredCalls {
   }
 
   /** @returns the row, or `null` when there is no such task */
-  async get(wanted: WantedTask, view: 'full' | 'summary'): Promise<SqlRow | null> {
+  async get(wanted: WantedTask, view: TaskView): Promise<SqlRow | null> {
     return this.#reads[view].run({ request: wanted, key: null, group: '', bytes: CALL_BYTES });
   }
 
@@ -119,7 +118,7 @@ export class GatheredCalls {
   }
 
   async #read(
-    view: 'full' | 'summary',
+    view: TaskView,
     wanted: readonly WantedTask[],
     sharing: Sharing,
   ): Promise<readonly Outcome<SqlRow | null>[]> {

@@ -8,33 +8,35 @@ import type { SqlStatement } from './sql-parameters.js';
 export interface PostgresClient extends EventEmitter {
   query(query: object): Promise<unknown>;
   end(): Promise<void>;
-  /** @param isBroken makes the pool throw it away */
   release(isBroken: boolean): void;
+}
+
+/** A client that is out of the pool, and how to give it back. */
+export interface TakenClient {
+  readonly client: PostgresClient;
+  /** @param isBroken makes the pool throw it away */
+  readonly release: (isBroken: boolean) => unknown;
 }
 
 /** The pools and clients that are listened to. */
 const listened = new WeakSet<EventEmitter>();
 
-const ignore = (): void => undefined;
-
 /**
  * Sees to it that no error of a client goes unheard, which would end the process. The pool listens only
- * to those that are not out; it sees for itself that a client cannot be used again. A new session may
- * be ended in the packet that greets it, so that its client is listened to before it is handed out.
+ * to those that are not out; it sees for itself that a client cannot be used again.
  */
-function hearErrors(source: EventEmitter, event: 'connect' | 'error'): void {
-  if (!listened.has(source)) {
-    listened.add(source);
-    source.on(
-      event,
-      event === 'error'
-        ? ignore
-        : (client: unknown) => {
-            if (client instanceof EventEmitter) {
-              hearErrors(client, 'error');
-            }
-          },
-    );
+function hearClient(client: EventEmitter): void {
+  if (!listened.has(client)) {
+    listened.add(client);
+    client.on('error', () => undefined);
+  }
+}
+
+/** A new session may be ended in the packet that greets it, before its client is handed out. */
+function hearNewClients(pool: EventEmitter): void {
+  if (!listened.has(pool)) {
+    listened.add(pool);
+    pool.on('connect', hearClient);
   }
 }
 
@@ -42,43 +44,34 @@ function hearErrors(source: EventEmitter, event: 'connect' | 'error'): void {
  * Takes a client from the pool of a data source. Directly, because a query runner for each statement
  * costs more than the statement.
  */
-export async function takeClient({ driver }: DataSource): Promise<PostgresClient> {
+export async function takeClient({ driver }: DataSource): Promise<TakenClient> {
   if (!('master' in driver) || !isPool(driver.master)) {
     throw new TaskStorageError('UNAVAILABLE', 'The dataSource is not connected');
   }
-  hearErrors(driver.master, 'connect');
-  const client: unknown = await driver.master.connect();
-  if (!isPostgresClient(client)) {
-    throw new TaskStorageError(
-      'INTERNAL',
-      'The pool of the dataSource gave out no Postgres client',
-    );
-  }
-  hearErrors(client, 'error');
-  return client;
-}
-
-/** A client for work that may take long. */
-export interface ClientSession {
-  readonly client: PostgresClient;
-  readonly release: () => Promise<void>;
+  hearNewClients(driver.master);
+  const client = toHeardClient(await driver.master.connect());
+  return { client, release: (isBroken) => client.release(isBroken) };
 }
 
 /**
- * Takes a client through a query runner: whoever destroys the data source has those given back, where
- * it would wait for other clients for as long as they are out.
+ * Takes a client for work that may take long, through a query runner: whoever destroys the data source
+ * has those given back, where it would wait for other clients for as long as they are out.
  */
-export async function takeSession(dataSource: DataSource): Promise<ClientSession> {
+export async function takeSession(dataSource: DataSource): Promise<TakenClient> {
   const runner = dataSource.createQueryRunner('master');
-  const client: unknown = await runner.connect();
+  const client = toHeardClient(await runner.connect());
+  return { client, release: async () => runner.release() };
+}
+
+function toHeardClient(client: unknown): PostgresClient {
   if (!isPostgresClient(client)) {
     throw new TaskStorageError(
       'INTERNAL',
       'The pool of the dataSource gave out no Postgres client',
     );
   }
-  hearErrors(client, 'error');
-  return { client, release: async () => runner.release() };
+  hearClient(client);
+  return client;
 }
 
 function isPool(value: unknown): value is EventEmitter & { connect: () => Promise<unknown> } {

@@ -1,14 +1,20 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { DataSource } from 'typeorm';
 import { TaskStorageError } from '../../task/errors.js';
-import { preparedQuery, takeClient, takeSession, type PostgresClient } from './pooled-client.js';
+import {
+  preparedQuery,
+  takeClient,
+  takeSession,
+  type PostgresClient,
+  type TakenClient,
+} from './pooled-client.js';
 import { isConnectionGone, toTaskStorageError } from './postgres-errors.js';
 import type { SqlStatement } from './sql-parameters.js';
 
 /** One row as the driver gives it. */
 export type SqlRow = Readonly<Record<string, unknown>>;
 
-/** Sends one statement. All that answer anything end in a SELECT, so rows come back. */
+/** Sends one statement. @returns the rows that it selects, or returns of those that it writes */
 export type SendStatement = (statement: SqlStatement) => Promise<readonly SqlRow[]>;
 
 /** One connection, for as long as some work needs it. */
@@ -29,7 +35,7 @@ const CLOSE_POLL_MS = 20;
 /** The way to the database: every failure comes out as a {@link TaskStorageError}. */
 export class PostgresConnection {
   #isClosed = false;
-  readonly #taken = new Set<PostgresClient>();
+  readonly #taken = new Set<TakenClient>();
 
   /** @param ownsDataSource whether closing the storage closes the data source too */
   constructor(
@@ -38,15 +44,15 @@ export class PostgresConnection {
   ) {}
 
   readonly send: SendStatement = async (statement) => {
-    const client = await this.#take();
+    const taken = await this.#take(takeClient);
     let isBroken = false;
     try {
-      return rowsOf(await client.query(preparedQuery(statement)));
+      return rowsOf(await taken.client.query(preparedQuery(statement)));
     } catch (error) {
       isBroken = isConnectionGone(error);
       throw toTaskStorageError(error);
     } finally {
-      this.#giveBack(client, isBroken);
+      void this.#giveBack(taken, isBroken);
     }
   };
 
@@ -56,7 +62,7 @@ export class PostgresConnection {
    * @param first SQL without parameters that is sent along with the beginning of the transaction
    */
   async transaction<T>(first: string, work: (send: SendStatement) => Promise<T>): Promise<T> {
-    return this.#withClient(async (client) => {
+    return this.#withClient(takeClient, async (client) => {
       try {
         // Said, because a database may have another default, under which a statement that has waited
         // for a lock still sees what was there before the wait.
@@ -74,7 +80,7 @@ export class PostgresConnection {
 
   /** Runs the work on one session of its own, discarded afterwards if it broke. */
   async withSession<T>(work: (session: PostgresSession) => Promise<T>): Promise<T> {
-    return this.#withSession(async ({ send, client, discard }) => {
+    return this.#withClient(takeSession, async ({ send, client, discard }) => {
       const lost = new AbortController();
       const unsubscribe: (() => void)[] = [];
       const subscribe = (event: string, listener: (message: unknown) => void): void => {
@@ -111,47 +117,31 @@ export class PostgresConnection {
       await delay(CLOSE_POLL_MS);
     }
     // The pool waits for those that are out for as long as they are.
-    this.#taken.forEach(endClient);
+    this.#taken.forEach(({ client }) => endClient(client));
     if (this.ownsDataSource && this.dataSource.isInitialized) {
       await this.dataSource.destroy();
     }
   }
 
-  /** Runs the work on a client that ends with the data source, however long the work takes. */
-  async #withSession<T>(work: (client: OpenClient) => Promise<T>): Promise<T> {
-    this.#assertOpen();
-    const session = await takeSession(this.dataSource).catch((error: unknown) => {
-      throw toTaskStorageError(error);
-    });
-    this.#taken.add(session.client);
-    try {
-      return await work(new OpenClient(session.client));
-    } finally {
-      this.#taken.delete(session.client);
-      await session.release();
-    }
-  }
-
-  #assertOpen(): void {
-    if (this.#isClosed) {
-      throw new TaskStorageError('UNAVAILABLE', 'The storage is closed');
-    }
-  }
-
-  async #withClient<T>(work: (client: OpenClient) => Promise<T>): Promise<T> {
-    const taken = await this.#take();
-    const client = new OpenClient(taken);
+  async #withClient<T>(
+    take: (dataSource: DataSource) => Promise<TakenClient>,
+    work: (client: OpenClient) => Promise<T>,
+  ): Promise<T> {
+    const taken = await this.#take(take);
+    const client = new OpenClient(taken.client);
     try {
       return await work(client);
     } finally {
-      this.#giveBack(taken, client.isBroken);
+      await this.#giveBack(taken, client.isBroken);
     }
   }
 
-  async #take(): Promise<PostgresClient> {
-    this.#assertOpen();
+  async #take(take: (dataSource: DataSource) => Promise<TakenClient>): Promise<TakenClient> {
+    if (this.#isClosed) {
+      throw new TaskStorageError('UNAVAILABLE', 'The storage is closed');
+    }
     try {
-      const taken = await takeClient(this.dataSource);
+      const taken = await take(this.dataSource);
       this.#taken.add(taken);
       return taken;
     } catch (error) {
@@ -159,9 +149,9 @@ export class PostgresConnection {
     }
   }
 
-  #giveBack(taken: PostgresClient, isBroken: boolean): void {
+  #giveBack(taken: TakenClient, isBroken: boolean): unknown {
     this.#taken.delete(taken);
-    taken.release(isBroken);
+    return taken.release(isBroken);
   }
 }
 

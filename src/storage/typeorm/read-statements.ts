@@ -53,7 +53,7 @@ function isSmallColumn(column: string): string {
  */
 export function selectByIds(
   names: SchemaNames,
-  view: 'full' | 'summary',
+  view: TaskView,
   wanted: readonly WantedTask[],
   readsLarge: boolean,
 ): SqlStatement {
@@ -81,10 +81,10 @@ export interface ListQuery {
   readonly after: PagePosition | null;
   readonly offset: number;
   readonly limit: number;
-  readonly view: 'full' | 'summary';
+  readonly view: TaskView;
 }
 
-/** Selects tasks, the newest first. */
+/** Selects tasks, the newest first, each with its place in the list. */
 export function selectTasks(names: SchemaNames, query: ListQuery): SqlStatement {
   const parameters = new SqlParameters();
   const conditions: string[] = [];
@@ -105,7 +105,8 @@ export function selectTasks(names: SchemaNames, query: ListQuery): SqlStatement 
   }
   const where = conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`;
   return {
-    text: `SELECT ${selectTask(query.view)} AS task
+    text: `SELECT ${selectTask(query.view)} AS task, task_id,
+        ${selectTime('created_at')} AS created_at_microseconds
       FROM ${names.tasks} ${where}
       ORDER BY created_at DESC, task_id COLLATE "C" DESC
       LIMIT ${parameters.add(query.limit)} OFFSET ${parameters.add(query.offset)}`,

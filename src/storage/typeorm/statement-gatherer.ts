@@ -187,11 +187,10 @@ export class StatementGatherer<Request, Answer> {
     outcome: Outcome<Answer> | undefined,
     sharing: Sharing,
   ): void {
-    if (outcome?.kind === 'patiently' || outcome?.kind === 'alone') {
-      if (sharing !== outcome.kind && sharing !== 'patiently') {
-        this.#waiting.addAside(waiting, outcome.kind);
-        return;
-      }
+    const isAside = outcome?.kind === 'alone' || outcome?.kind === 'patiently';
+    if (isAside && sharing !== outcome.kind && sharing !== 'patiently') {
+      this.#waiting.addAside(waiting, outcome.kind);
+      return;
     }
     this.#waiting.letNextGo(waiting.call.key);
     if (outcome?.kind === 'answer') {

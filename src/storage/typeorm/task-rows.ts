@@ -29,19 +29,14 @@ const STATUS: Reader<TaskStatus> = {
   read: (value) => TASK_STATUSES.find((status) => status === value),
 };
 
-const MICROSECONDS: Reader<number> = {
-  expected: 'a time',
-  read: (value) => (Number.isSafeInteger(value) ? Number(value) : undefined),
-};
-
+/** From whole microseconds, as `selectTime` has them. */
 const DATE: Reader<Date> = {
   expected: 'a time',
   read: (value) => {
-    const microseconds = MICROSECONDS.read(value);
-    if (microseconds === undefined) {
+    if (!Number.isSafeInteger(value)) {
       return undefined;
     }
-    const date = new Date(Math.floor(microseconds / MICROSECONDS_PER_MS));
+    const date = new Date(Math.floor(Number(value) / MICROSECONDS_PER_MS));
     return Number.isNaN(date.getTime()) ? undefined : date;
   },
 };
@@ -113,12 +108,11 @@ function summaryOf(values: TaskValues): TaskSummary {
   };
 }
 
-/** Where a page ends that ends with this task. */
+/** Where a page ends that ends with this row of a list. */
 export function readPagePosition(row: SqlRow): PagePosition {
-  const values = valuesOf(row);
   return {
-    createdAtMicroseconds: String(field(values, 'createdAt', MICROSECONDS)),
-    taskId: field(values, 'taskId', TEXT),
+    createdAtMicroseconds: String(readNumber(row, 'created_at_microseconds')),
+    taskId: readText(row, 'task_id'),
   };
 }
 

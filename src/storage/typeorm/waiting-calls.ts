@@ -31,7 +31,7 @@ export type Aside = 'alone' | 'patiently';
 
 /** The calls that are still to be sent: each in its turn, or by itself, or behind an earlier one. */
 export class WaitingCalls<Request, Answer> {
-  /** The oldest first, as are all. */
+  /** In the order of their turns: one that was behind another has its turn when that is answered. */
   readonly #ready: WaitingCall<Request, Answer>[] = [];
   readonly #aside: Readonly<Record<Aside, WaitingCall<Request, Answer>[]>> = {
     alone: [],
