@@ -2,8 +2,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { TaskChange } from '../../task/task-change.js';
 import { encodeChange, MISSED, packPayloads } from './change-payload.js';
 
-/** So long hints gather after a notification, before the next is sent. */
-const PAUSE_MS = 15;
+/**
+ * So long hints gather after a notification, before the next is sent. Each costs whoever writes about
+ * as much as a statement of its own; nobody sees a stage 50 ms late.
+ */
+const PAUSE_MS = 50;
 /** More hints than these become one. */
 const MAX_WAITING = 5_000;
 /** So long the end waits for the last notification. */

@@ -15,7 +15,7 @@ import {
   type GuardedChange,
 } from './guarded-change.js';
 import { inputText, inputValues } from './input-rows.js';
-import { PreparedTexts } from './prepared-texts.js';
+import { bitsOf, PreparedTexts } from './prepared-texts.js';
 import type { SchemaNames } from './schema-names.js';
 import type { SqlStatement } from './sql-parameters.js';
 import { fieldColumns, type FieldColumn } from './task-fields.js';
@@ -62,8 +62,8 @@ function flagsOf({ updates, values }: GuardedChange): number {
  *   `met_sequence`, whether it was `changed`, and the new `last_event_sequence`; if not, whether it was
  *   `passed_over`.
  * - `explain`: the same for a single change, which waits for the lock.
- * - `wait`: for a single change, which waits as well; costs the least. Answers the `task_id` and the new
- *   `last_event_sequence` when it was changed, and nothing when it was not.
+ * - `wait`: for a single change, which waits as well; costs the least. Answers a row with the new
+ *   `last_event_sequence` when it was changed and has events; without events only how many rows it wrote.
  */
 export type ChangeMode = 'pass' | 'wait' | 'explain';
 
@@ -84,9 +84,8 @@ export function changeTasks(
     guards: guardsOf(changes),
     events: shapeOf(events),
   };
-  const { text, name, columns } = statements.of(
-    `${names.tasks} ${Object.values(shape).join(' ')}`,
-    () => writeStatement(names, shape),
+  const { text, name, columns } = statements.of(names, shapeBits(shape), () =>
+    writeStatement(names, shape),
   );
   return { text, name, values: [...inputValues(columns, changes), ...eventValues(events)] };
 }
@@ -100,6 +99,19 @@ interface ChangeShape {
   readonly flags: number;
   readonly guards: number;
   readonly events: EventsShape;
+}
+
+function shapeBits({ isSingle, isUniform, mode, flags, guards, events }: ChangeShape): number {
+  const few = bitsOf([
+    isSingle,
+    isUniform,
+    mode === 'pass',
+    mode === 'wait',
+    events !== 'none',
+    events === 'one',
+  ]);
+  // Not shifted, because a shift keeps 32 bits only.
+  return few + guards * 2 ** 6 + flags * 2 ** (6 + GUARDS.length);
 }
 
 interface ChangeStatement {
@@ -147,22 +159,22 @@ function writeStatement(names: SchemaNames, shape: ChangeShape): ChangeStatement
   const newStatus = flags & STATUS_FLAG ? 'input.new_status' : 'NULL::varchar';
   const forEvents =
     events === 'none' ? '' : `, input.position, input.event_count, ${newStatus} AS new_status`;
-  const change = (source: string, isLocked: boolean): string => `
+  const change = (source: string, isLocked: boolean, returned: string): string => `
     UPDATE ${names.tasks} AS task SET ${settings(shape).join(', ')}
     FROM ${source}
     WHERE ${[
       'task.task_id = input.task_id',
       ...guards.map(({ condition }) => condition),
       ...(isLocked ? ['task.task_id = ANY (ARRAY(SELECT task_id FROM target))'] : []),
-    ].join(' AND ')}
-    RETURNING task.task_id, task.last_event_sequence${forEvents}`;
+    ].join(' AND ')} ${returned}`;
+  const returned = `RETURNING task.task_id, task.last_event_sequence${forEvents}`;
   const appended = appendEvents(names, 'changed', 'changed.new_status', events, columns.length);
   if (mode === 'wait') {
     const text =
       appended.length === 0
-        ? change(input, false)
-        : `WITH changed AS (${change(input, false)}), ${appended.join(', ')}
-           SELECT task_id, last_event_sequence FROM changed`;
+        ? change(input, false, '')
+        : `WITH changed AS (${change(input, false, returned)}), ${appended.join(', ')}
+           SELECT last_event_sequence FROM changed`;
     return { text, columns };
   }
   const parts = [
@@ -173,7 +185,7 @@ function writeStatement(names: SchemaNames, shape: ChangeShape): ChangeStatement
       FROM input JOIN ${names.tasks} AS task ON task.task_id = input.task_id ${ofTenant}
       FOR NO KEY UPDATE OF task ${mode === 'pass' ? 'SKIP LOCKED' : ''}
     )`,
-    `changed AS (${change('input', true)})`,
+    `changed AS (${change('input', true, returned)})`,
     ...appended,
   ];
   const exists = `EXISTS (

@@ -11,7 +11,7 @@ import {
 } from './appended-events.js';
 import { inputText, inputValues, type InputColumn } from './input-rows.js';
 import { CLAIM_TIME } from './lease-statements.js';
-import { PreparedTexts } from './prepared-texts.js';
+import { bitsOf, PreparedTexts } from './prepared-texts.js';
 import type { SchemaNames } from './schema-names.js';
 import type { SqlStatement } from './sql-parameters.js';
 import { fieldColumns, type FieldColumn, type FieldValues } from './task-fields.js';
@@ -23,45 +23,85 @@ export interface Creation extends ParsedCreateOptions {
   readonly values: FieldValues;
 }
 
-const REQUIRED_FIELDS = fieldColumns([
+/** Something that a creation may ask for, and that costs nothing where none does. */
+interface CreatePart {
+  readonly isGiven: (creation: Creation) => boolean;
+  readonly columns: readonly InputColumn<Creation>[];
+  /** From columns of the table to what a row of the input puts there. */
+  readonly written: Readonly<Record<string, string>>;
+}
+
+function fieldPart({ name, column, type, cast }: FieldColumn): CreatePart {
+  return {
+    isGiven: ({ values }) => (values[name] ?? null) !== null,
+    columns: [{ name: column, type, read: ({ values }) => values[name] ?? null }],
+    written: { [column]: `${column}${cast}` },
+  };
+}
+
+const REQUIRED_PARTS = fieldColumns([
   'taskId',
   'tenantId',
   'status',
   'query',
   'maxSteps',
   'maxAttempts',
-]);
+]).map(fieldPart);
 
-const OPTIONAL_FIELDS = fieldColumns([
-  'timestampDir',
-  'executionStatistics',
-  'sandboxInfo',
-  'requestData',
-  'conversationHistory',
-  'sealedRequest',
-]);
-
-const OPTION_COLUMNS: readonly InputColumn<Creation>[] = [
-  { name: 'event_count', type: 'int', read: ({ events }) => events.length },
-  { name: 'owner', type: 'text', read: ({ lease }) => lease?.owner ?? null },
-  { name: 'lease_ms', type: 'int', read: ({ lease }) => lease?.leaseMs ?? null },
-  { name: 'is_queued', type: 'boolean', read: ({ queue }) => queue },
+const OPTIONAL_PARTS: readonly CreatePart[] = [
+  ...fieldColumns([
+    'timestampDir',
+    'executionStatistics',
+    'sandboxInfo',
+    'requestData',
+    'conversationHistory',
+    'sealedRequest',
+  ]).map(fieldPart),
+  {
+    isGiven: ({ values }) => values.status === 'running',
+    columns: [],
+    written: { started_at: `CASE WHEN status = 'running' THEN NOW() END` },
+  },
+  {
+    isGiven: ({ events }) => events.length > 0,
+    columns: [{ name: 'event_count', type: 'int', read: ({ events }) => events.length }],
+    written: { last_event_sequence: 'event_count' },
+  },
+  {
+    isGiven: ({ queue }) => queue,
+    columns: [{ name: 'is_queued', type: 'boolean', read: ({ queue }) => queue }],
+    written: { queued_at: 'CASE WHEN is_queued THEN NOW() END' },
+  },
+  {
+    isGiven: ({ lease }) => lease !== null,
+    columns: [
+      { name: 'owner', type: 'text', read: ({ lease }) => lease?.owner ?? null },
+      { name: 'lease_ms', type: 'int', read: ({ lease }) => lease?.leaseMs ?? null },
+    ],
+    written: {
+      attempt: 'CASE WHEN owner IS NULL THEN 0 ELSE 1 END',
+      lease_owner: 'owner',
+      lease_expires_at: `${CLAIM_TIME} + lease_ms * INTERVAL '1 millisecond'`,
+    },
+  },
 ];
 
-/** From the columns that the storage keeps to what a row of the input puts there. */
-const KEPT_COLUMNS: Readonly<Record<string, string>> = {
-  last_event_sequence: 'event_count',
-  started_at: `CASE WHEN status = 'running' THEN NOW() END`,
-  queued_at: 'CASE WHEN is_queued THEN NOW() END',
-  attempt: 'CASE WHEN owner IS NULL THEN 0 ELSE 1 END',
-  lease_owner: 'owner',
-  lease_expires_at: `${CLAIM_TIME} + lease_ms * INTERVAL '1 millisecond'`,
-};
+/** Which of the parts any of the creations asks for, as bits. */
+function partsOf(creations: readonly Creation[]): number {
+  let given = 0;
+  for (const creation of creations) {
+    OPTIONAL_PARTS.forEach(({ isGiven }, index) => {
+      given |= isGiven(creation) ? 2 ** index : 0;
+    });
+  }
+  return given;
+}
 
 /**
  * Inserts tasks, each id named once, unless the id is taken or, with a limit, unless that many are
- * active. All have the same limits. Without a limit it answers the `task_id` of each that was created;
- * with a limit one row for each task, in their order, with what `CreationRefusals` reads.
+ * active. All have the same limits. Without a limit it answers a row with the `task_id` for each that
+ * was created, and of a single one only how many rows it wrote; with a limit one row for each task, in
+ * their order, with what `CreationRefusals` reads.
  */
 export function insertTasks(names: SchemaNames, creations: readonly Creation[]): SqlStatement {
   const events = eventsOf(creations);
@@ -69,17 +109,12 @@ export function insertTasks(names: SchemaNames, creations: readonly Creation[]):
   const limits = first !== undefined && hasLimit(first) ? first : null;
   const shape: CreateShape = {
     isSingle: creations.length === 1,
-    // As bits, because the text depends on which of them any of the tasks has.
-    given: OPTIONAL_FIELDS.reduce((given, { name }, index) => {
-      const isGiven = creations.some(({ values }) => (values[name] ?? null) !== null);
-      return isGiven ? given | (2 ** index) : given;
-    }, 0),
     hasLimit: limits !== null,
     events: shapeOf(events),
+    given: partsOf(creations),
   };
-  const { text, name, columns } = statements.of(
-    `${names.tasks} ${Object.values(shape).join(' ')}`,
-    () => writeStatement(names, shape),
+  const { text, name, columns } = statements.of(names, shapeBits(shape), () =>
+    writeStatement(names, shape),
   );
   const limitValues =
     limits === null ? [] : [limits.maxActiveTasks, limits.maxActiveTasksPerTenant];
@@ -93,9 +128,13 @@ export function insertTasks(names: SchemaNames, creations: readonly Creation[]):
 /** All that the text of the statement depends on. */
 interface CreateShape {
   readonly isSingle: boolean;
-  readonly given: number;
   readonly hasLimit: boolean;
   readonly events: EventsShape;
+  readonly given: number;
+}
+
+function shapeBits({ isSingle, hasLimit: isLimited, events, given }: CreateShape): number {
+  return bitsOf([isSingle, isLimited, events !== 'none', events === 'one']) | (given << 4);
 }
 
 interface CreateStatement {
@@ -106,40 +145,29 @@ interface CreateStatement {
 const statements = new PreparedTexts<CreateStatement>();
 
 function writeStatement(names: SchemaNames, shape: CreateShape): CreateStatement {
-  const given = OPTIONAL_FIELDS.filter((_, index) => shape.given & (2 ** index));
-  const fields = [...REQUIRED_FIELDS, ...given];
-  const columns = [
-    ...fields.map(({ name, column, type }): InputColumn<Creation> => ({
-      name: column,
-      type,
-      read: ({ values }) => values[name] ?? null,
-    })),
-    ...OPTION_COLUMNS,
-  ];
-  return { text: writeText(names, shape, fields, columns), columns };
+  const given = OPTIONAL_PARTS.filter((_, index) => shape.given & (2 ** index));
+  const parts = [...REQUIRED_PARTS, ...given];
+  const columns = parts.flatMap((part) => part.columns);
+  const written = Object.fromEntries(parts.flatMap((part) => Object.entries(part.written)));
+  return { text: writeText(names, shape, written, columns), columns };
 }
 
 function writeText(
   names: SchemaNames,
   { isSingle, events, ...shape }: CreateShape,
-  fields: readonly FieldColumn[],
+  written: Readonly<Record<string, string>>,
   columns: readonly InputColumn<Creation>[],
 ): string {
-  const written = {
-    ...Object.fromEntries(fields.map(({ column, cast }) => [column, `${column}${cast}`])),
-    ...KEPT_COLUMNS,
-  };
   const input = inputText('input', columns, isSingle, 0);
-  const insert = (source: string): string => `
+  const insert = (source: string, returned: string): string => `
     INSERT INTO ${names.tasks} (${Object.keys(written).join(', ')})
     SELECT ${Object.values(written).join(', ')} FROM ${source}
     -- In one order everywhere, so that two who insert the same ids do not wait for each other.
     ${isSingle ? '' : 'ORDER BY task_id'}
-    ON CONFLICT (task_id) DO NOTHING
-    RETURNING task_id${events === 'none' ? '' : ', last_event_sequence, status'}`;
+    ON CONFLICT (task_id) DO NOTHING ${returned}`;
   const appended = appendEvents(names, 'logged', 'logged.status', events, columns.length);
   if (appended.length === 0 && !shape.hasLimit) {
-    return insert(input);
+    return insert(input, isSingle ? '' : 'RETURNING task_id');
   }
   const admission = shape.hasLimit
     ? admitRows(names, columns.length + eventParameters(events))
@@ -147,10 +175,11 @@ function writeText(
   const logged = `logged AS (
     SELECT created.*, input.position, input.event_count FROM created JOIN input USING (task_id)
   )`;
+  const returned = `RETURNING task_id${events === 'none' ? '' : ', last_event_sequence, status'}`;
   const parts = [
     `input AS (SELECT * FROM ${input})`,
     ...(admission?.parts ?? []),
-    `created AS (${insert(admission?.admitted ?? 'input')})`,
+    `created AS (${insert(admission?.admitted ?? 'input', returned)})`,
     ...(appended.length === 0 ? [] : [logged, ...appended]),
   ];
   const answer =

@@ -8,6 +8,7 @@ import { harmsOthers } from './postgres-errors.js';
 import { selectByIds, type WantedTask } from './read-statements.js';
 import { CreationRefusals, refusalOfChange } from './refusals.js';
 import type { SchemaNames } from './schema-names.js';
+import type { SqlStatement } from './sql-parameters.js';
 import { StatementGatherer, type Outcome, type Sharing } from './statement-gatherer.js';
 import { sizeOf } from './task-fields.js';
 import { readNumber, readText } from './task-rows.js';
@@ -94,7 +95,7 @@ export class GatheredCalls {
   }
 
   /**
-   * @returns what the change answered, or `null` when there is no such task
+   * @returns what the change answered, if it has events `last_event_sequence`, or `null` when there is no such task
    * @throws {TaskStorageError} when the task, as it is, refuses the change
    */
   async change(change: GuardedChange): Promise<SqlRow | null> {
@@ -145,7 +146,11 @@ export class GatheredCalls {
 
   async #create(creations: readonly Creation[]): Promise<readonly Outcome<Created>[]> {
     return this.#apart(creations, async () => {
-      const rows = await this.connection.send(insertTasks(this.names, creations));
+      const statement = insertTasks(this.names, creations);
+      if (creations.length === 1) {
+        return [answered((await this.connection.write(statement)) === 1)];
+      }
+      const rows = await this.connection.send(statement);
       const created = new Set(rows.map((row) => readText(row, 'task_id')));
       return creations.map(({ task }) => answered(created.has(task.taskId)));
     });
@@ -166,17 +171,29 @@ export class GatheredCalls {
     sharing: Sharing,
   ): Promise<readonly Outcome<SqlRow | null>[]> {
     return this.#apart(changes, async () => {
-      const rows = await this.connection.send(
-        changeTasks(this.names, changes, CHANGE_MODES[sharing]),
-      );
+      const statement = changeTasks(this.names, changes, CHANGE_MODES[sharing]);
       if (sharing === 'single') {
+        const row = await this.#changeSingle(changes, statement);
         // Why nothing was changed is asked with a statement that costs more.
-        return [rows[0] === undefined ? ALONE : answered(rows[0])];
+        return [row === undefined ? ALONE : answered(row)];
       }
+      const rows = await this.connection.send(statement);
       return rows.map((row) =>
         row['passed_over'] === true ? PATIENTLY : answered(row['met'] === true ? row : null),
       );
     });
+  }
+
+  /** @returns what a change that came by itself answered, or `undefined` when nothing was changed */
+  async #changeSingle(
+    [change]: readonly GuardedChange[],
+    statement: SqlStatement,
+  ): Promise<SqlRow | undefined> {
+    if (change?.events.length === 0) {
+      return (await this.connection.write(statement)) === 0 ? undefined : {};
+    }
+    const [row] = await this.connection.send(statement);
+    return row;
   }
 
   /** Sends calls one by one whose statement failed for the sake of one of them. */

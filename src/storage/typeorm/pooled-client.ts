@@ -18,38 +18,21 @@ export interface TakenClient {
   readonly release: (isBroken: boolean) => unknown;
 }
 
-/** The pools and clients that are listened to. */
-const listened = new WeakSet<EventEmitter>();
-
-/**
- * Sees to it that no error of a client goes unheard, which would end the process. The pool listens only
- * to those that are not out; it sees for itself that a client cannot be used again.
- */
-function hearClient(client: EventEmitter): void {
-  if (!listened.has(client)) {
-    listened.add(client);
-    client.on('error', () => undefined);
-  }
+/** What is used of a pool of node-postgres. */
+interface PostgresPool extends EventEmitter {
+  connect(): Promise<unknown>;
 }
 
-/** A new session may be ended in the packet that greets it, before its client is handed out. */
-function hearNewClients(pool: EventEmitter): void {
-  if (!listened.has(pool)) {
-    listened.add(pool);
-    pool.on('connect', hearClient);
-  }
-}
+/** Those that have been looked at: a look costs more than a statement may. */
+const pools = new WeakSet<object>();
+const clients = new WeakSet<object>();
 
 /**
  * Takes a client from the pool of a data source. Directly, because a query runner for each statement
  * costs more than the statement.
  */
 export async function takeClient({ driver }: DataSource): Promise<TakenClient> {
-  if (!('master' in driver) || !isPool(driver.master)) {
-    throw new TaskStorageError('UNAVAILABLE', 'The dataSource is not connected');
-  }
-  hearNewClients(driver.master);
-  const client = toHeardClient(await driver.master.connect());
+  const client = toHeardClient(await toHeardPool(driver).connect());
   return { client, release: (isBroken) => client.release(isBroken) };
 }
 
@@ -63,18 +46,56 @@ export async function takeSession(dataSource: DataSource): Promise<TakenClient> 
   return { client, release: async () => runner.release() };
 }
 
+const ignore = (): void => undefined;
+
+/**
+ * Sees to it that no error of a client goes unheard, which would end the process. The pool listens only
+ * to those that are not out; it sees for itself that a client cannot be used again.
+ */
+function hearClient(client: EventEmitter): void {
+  if (!client.listeners('error').includes(ignore)) {
+    client.on('error', ignore);
+  }
+}
+
 function toHeardClient(client: unknown): PostgresClient {
+  if (isKnownClient(client)) {
+    return client;
+  }
   if (!isPostgresClient(client)) {
     throw new TaskStorageError(
       'INTERNAL',
       'The pool of the dataSource gave out no Postgres client',
     );
   }
+  clients.add(client);
   hearClient(client);
   return client;
 }
 
-function isPool(value: unknown): value is EventEmitter & { connect: () => Promise<unknown> } {
+/** A new session may be ended in the packet that greets it, before its client is handed out. */
+function toHeardPool(driver: object): PostgresPool {
+  const pool: unknown = 'master' in driver ? driver.master : undefined;
+  if (isKnownPool(pool)) {
+    return pool;
+  }
+  if (!isPool(pool)) {
+    throw new TaskStorageError('UNAVAILABLE', 'The dataSource is not connected');
+  }
+  pools.add(pool);
+  pool.on('connect', hearClient);
+  return pool;
+}
+
+function isKnownClient(value: unknown): value is PostgresClient {
+  return typeof value === 'object' && value !== null && clients.has(value);
+}
+
+function isKnownPool(value: unknown): value is PostgresPool {
+  return typeof value === 'object' && value !== null && pools.has(value);
+}
+
+function isPool(value: unknown): value is PostgresPool {
   return value instanceof EventEmitter && typeof Reflect.get(value, 'connect') === 'function';
 }
 

@@ -43,18 +43,25 @@ export class PostgresConnection {
     private readonly ownsDataSource: boolean,
   ) {}
 
-  readonly send: SendStatement = async (statement) => {
+  readonly send: SendStatement = async (statement) => rowsOf(await this.#query(statement));
+
+  /** Sends one statement that answers no rows. @returns how many it wrote */
+  async write(statement: SqlStatement): Promise<number> {
+    return countOf(await this.#query(statement));
+  }
+
+  async #query(statement: SqlStatement): Promise<unknown> {
     const taken = await this.#take(takeClient);
     let isBroken = false;
     try {
-      return rowsOf(await taken.client.query(preparedQuery(statement)));
+      return await taken.client.query(preparedQuery(statement));
     } catch (error) {
       isBroken = isConnectionGone(error);
       throw toTaskStorageError(error);
     } finally {
       void this.#giveBack(taken, isBroken);
     }
-  };
+  }
 
   /**
    * Runs the work in one transaction, committed when it resolves.
@@ -196,6 +203,16 @@ function rowsOf(answer: unknown): readonly SqlRow[] {
     return Array.isArray(rows) ? rows : [];
   }
   return [];
+}
+
+function countOf(answer: unknown): number {
+  if (typeof answer === 'object' && answer !== null && 'rowCount' in answer) {
+    const { rowCount } = answer;
+    if (typeof rowCount === 'number') {
+      return rowCount;
+    }
+  }
+  throw new TaskStorageError('INTERNAL', 'Postgres did not say how many rows it wrote');
 }
 
 function isNotification(message: unknown): message is { channel: string; payload: string } {

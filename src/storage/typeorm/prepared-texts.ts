@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { SchemaNames } from './schema-names.js';
 
 /** The text of a statement, and the name under which connections keep its plan. */
 export interface PreparedText {
@@ -30,22 +31,29 @@ export function prepareText(text: string): PreparedText {
   return prepared;
 }
 
+/** What holds, as one number. */
+export function bitsOf(flags: readonly boolean[]): number {
+  return flags.reduce((bits, flag, index) => (flag ? bits | (2 ** index) : bits), 0);
+}
+
 /**
  * Keeps statements by what their texts depend on, because writing a long text costs as much as the
  * rest of a call.
  */
 export class PreparedTexts<Written extends { readonly text: string }> {
-  readonly #written = new Map<string, Written & PreparedText>();
+  readonly #written = new WeakMap<SchemaNames, Map<number, Written & PreparedText>>();
 
-  /** @param shape all that the text depends on; few different ones */
-  of(shape: string, write: () => Written): Written & PreparedText {
-    let written = this.#written.get(shape);
-    if (written === undefined) {
-      const fresh = write();
-      written = { ...fresh, ...prepareText(fresh.text) };
-      if (this.#written.size < MAX_NAMED_TEXTS) {
-        this.#written.set(shape, written);
-      }
+  /** @param shape all that the text depends on beside the names, as bits; few different ones */
+  of(names: SchemaNames, shape: number, write: () => Written): Written & PreparedText {
+    const known = this.#written.get(names)?.get(shape);
+    if (known !== undefined) {
+      return known;
+    }
+    const fresh = write();
+    const written = { ...fresh, ...prepareText(fresh.text) };
+    const ofNames = this.#written.get(names) ?? new Map<number, Written & PreparedText>();
+    if (ofNames.size < MAX_NAMED_TEXTS) {
+      this.#written.set(names, ofNames.set(shape, written));
     }
     return written;
   }

@@ -7,7 +7,7 @@ import {
 import type { TaskView } from '../../task/task-storage.js';
 import type { TaskStatus } from '../../task/task.js';
 import { inputText, inputValues, type InputColumn } from './input-rows.js';
-import { PreparedTexts } from './prepared-texts.js';
+import { bitsOf, PreparedTexts } from './prepared-texts.js';
 import type { SchemaNames } from './schema-names.js';
 import { sqlLiterals, SqlParameters, type SqlStatement } from './sql-parameters.js';
 import { PAYLOAD_COLUMNS, selectTask, selectTime } from './task-columns.js';
@@ -58,7 +58,8 @@ export function selectByIds(
   readsLarge: boolean,
 ): SqlStatement {
   const isSingle = wanted.length === 1;
-  const { text, name } = wantedTexts.of([names.tasks, view, isSingle, readsLarge].join(' '), () => {
+  const shape = bitsOf([view === 'full', isSingle, readsLarge]);
+  const { text, name } = wantedTexts.of(names, shape, () => {
     const isSmall = LONG_COLUMNS[view].map(isSmallColumn).join(' AND ');
     const task = readsLarge
       ? selectTask(view)

@@ -98,17 +98,18 @@ export class StatementGatherer<Request, Answer> {
   #schedule(): void {
     if (!this.#isScheduled) {
       this.#isScheduled = true;
-      const send = (): void => {
-        this.#isScheduled = false;
-        this.#sendReady();
-      };
       if (this.#lastShare > 1) {
-        setImmediate(send);
+        setImmediate(this.#sendScheduled);
       } else {
-        process.nextTick(send);
+        process.nextTick(this.#sendScheduled);
       }
     }
   }
+
+  readonly #sendScheduled = (): void => {
+    this.#isScheduled = false;
+    this.#sendReady();
+  };
 
   #sendReady(): void {
     for (const how of ['alone', 'patiently'] as const) {
@@ -119,7 +120,7 @@ export class StatementGatherer<Request, Answer> {
     if (this.#waiting.ready === 1 && this.#shared.size === 0 && this.#isWithoutSingle()) {
       this.#sendSingle(this.#waiting.takeShare(1), 'single');
     }
-    for (;;) {
+    while (this.#waiting.ready > 0) {
       const free = this.#freeShared();
       const fewest = free < this.limits.maxShared ? this.limits.minBeside : 1;
       if (free === 0 || this.#waiting.ready < fewest) {

@@ -71,7 +71,9 @@ function positionsOf<Field extends string>(
   return Object.fromEntries(positions);
 }
 
+const JSON_FIELDS: ReadonlySet<string> = new Set(TASK_JSON_FIELDS);
+
 /** Whether a field of a task holds JSON, which goes to the database as text. */
 export function isJsonField(field: string): boolean {
-  return TASK_JSON_FIELDS.some((jsonField) => jsonField === field);
+  return JSON_FIELDS.has(field);
 }
