@@ -18,7 +18,8 @@ const CONCURRENT_TASKS = 64;
 const MAX_GROWTH = 1.1;
 /** How much slower a read may be while a large table is cleaned. */
 const MAX_SLOWDOWN = 3;
-const MEASURE_MS = 3_000;
+/** So long it is read before a cleanup, and again after it: whatever else the machine does befalls both. */
+const IDLE_MS = 5_000;
 /** Fewer reads than the server could answer: what is measured is what a cleanup adds. */
 const READ_EVERY_MS = 2;
 
@@ -121,10 +122,13 @@ async function readsWhileCleaning(
       throw new Error('A read answered wrongly');
     }
   };
-  await runCallers(read, 1, MEASURE_MS / 3);
-  const idleUntil = performance.now() + MEASURE_MS;
-  const idle = await readAtRate(read, () => performance.now() < idleUntil);
-  return compare(idle, storage, endedTasks, read, print);
+  await runCallers(read, 1, IDLE_MS / 5);
+  return compare(storage, endedTasks, read, print);
+}
+
+async function readIdle(read: () => Promise<void>): Promise<number[]> {
+  const until = performance.now() + IDLE_MS;
+  return readAtRate(read, () => performance.now() < until);
 }
 
 /** Reads at a steady rate for as long as the condition holds. @returns how long each took */
@@ -141,12 +145,12 @@ async function readAtRate(read: () => Promise<void>, goesOn: () => boolean): Pro
 }
 
 async function compare(
-  idle: readonly number[],
   storage: TaskStorage,
   endedTasks: number,
   read: () => Promise<void>,
   print: (text: string) => void,
 ): Promise<readonly string[]> {
+  const idleBefore = await readIdle(read);
   let isCleaning = true;
   const begin = performance.now();
   const cleaned = storage.cleanupOldTasks(0).finally(() => {
@@ -155,6 +159,7 @@ async function compare(
   const during = await readAtRate(read, () => isCleaning);
   const deleted = await cleaned;
   const tookSeconds = (performance.now() - begin) / 1000;
+  const idle = [...idleBefore, ...(await readIdle(read))];
   await storage.close();
   const before = quantile(idle, 0.99);
   const meanwhile = quantile(during, 0.99);

@@ -6,7 +6,7 @@ import type { SqlStatement } from './sql-parameters.js';
 
 /** What is used of a node-postgres client that came out of a pool. */
 export interface PostgresClient extends EventEmitter {
-  query(query: object): Promise<unknown>;
+  query(query: object, callback: (error: unknown, answer: unknown) => void): unknown;
   end(): Promise<void>;
   release(isBroken: boolean): void;
 }
@@ -121,8 +121,26 @@ const asText = (text: string): string => text;
 /** Our own, because an application may have told the driver to parse in its own way. */
 const OWN_TYPES = { getTypeParser: (oid: number) => PARSERS.get(oid) ?? asText };
 
-/** A query as node-postgres takes it, prepared once on each connection. */
-export function preparedQuery({ text, name, values }: SqlStatement): object {
+/**
+ * Sends a query, prepared once on each connection. With a callback, because the driver's own promises
+ * cost more.
+ */
+export async function sendPrepared(
+  client: PostgresClient,
+  { text, name, values }: SqlStatement,
+): Promise<unknown> {
   const prepared = name === undefined ? prepareText(text) : { text, name };
-  return { text: prepared.text, name: prepared.name, values, types: OWN_TYPES };
+  return sendQuery(client, {
+    text: prepared.text,
+    name: prepared.name,
+    values,
+    types: OWN_TYPES,
+  });
+}
+
+/** Sends a query as node-postgres takes it. */
+export async function sendQuery(client: PostgresClient, query: object): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    client.query(query, (error, answer) => (error ? reject(error) : resolve(answer)));
+  });
 }

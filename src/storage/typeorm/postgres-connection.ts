@@ -2,7 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { DataSource } from 'typeorm';
 import { TaskStorageError } from '../../task/errors.js';
 import {
-  preparedQuery,
+  sendPrepared,
+  sendQuery,
   takeClient,
   takeSession,
   type PostgresClient,
@@ -54,7 +55,7 @@ export class PostgresConnection {
     const taken = await this.#take(takeClient);
     let isBroken = false;
     try {
-      return await taken.client.query(preparedQuery(statement));
+      return await sendPrepared(taken.client, statement);
     } catch (error) {
       isBroken = isConnectionGone(error);
       throw toTaskStorageError(error);
@@ -169,11 +170,11 @@ class OpenClient {
   constructor(readonly client: PostgresClient) {}
 
   readonly send: SendStatement = async (statement) =>
-    rowsOf(await this.#query(preparedQuery(statement)));
+    rowsOf(await this.#guard(sendPrepared(this.client, statement)));
 
   /** Runs SQL that has no parameters and answers nothing. */
   async run(text: string): Promise<void> {
-    await this.#query({ text });
+    await this.#guard(sendQuery(this.client, { text }));
   }
 
   readonly discard = (): void => {
@@ -181,9 +182,9 @@ class OpenClient {
     endClient(this.client);
   };
 
-  async #query(query: object): Promise<unknown> {
+  async #guard(sent: Promise<unknown>): Promise<unknown> {
     try {
-      return await this.client.query(query);
+      return await sent;
     } catch (error) {
       if (isConnectionGone(error)) {
         this.discard();

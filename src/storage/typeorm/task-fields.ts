@@ -1,4 +1,4 @@
-import type { Task } from '../../task/task.js';
+import { TASK_JSON_FIELDS, type Task } from '../../task/task.js';
 import type { InputColumn } from './input-rows.js';
 import { isJsonField, TASK_COLUMNS } from './task-columns.js';
 
@@ -28,10 +28,13 @@ export function fieldColumns(names: readonly (keyof Task)[]): readonly FieldColu
 
 /** The values of a parsed task or update. */
 export function fieldValues(fields: object): FieldValues {
-  const values: Partial<Record<string, string | number | null>> = {};
-  for (const [field, value] of Object.entries(fields)) {
-    // The driver would write a JavaScript array as a Postgres one, so JSON goes as text.
-    values[field] = isJsonField(field) && value !== null ? JSON.stringify(value) : value;
+  const values: Record<string, string | number | null> = { ...fields };
+  for (const field of TASK_JSON_FIELDS) {
+    const value = values[field] ?? null;
+    if (value !== null) {
+      // The driver would write a JavaScript array as a Postgres one, so JSON goes as text.
+      values[field] = JSON.stringify(value);
+    }
   }
   return values;
 }
