@@ -8,6 +8,7 @@ import {
   AGENT_RUNNER,
   agentEnvironment,
   createAgentGrpcOptions,
+  readPortSecurity,
   type AgentEnvironment,
   type AgentRunner,
 } from './agent/index.js';
@@ -32,6 +33,7 @@ async function create(logger: ServiceLogger): Promise<INestMicroservice> {
     inject: [ConfigService, GrpcHealthService],
     useFactory: (source: EnvironmentSource, health: GrpcHealthService): CustomStrategy =>
       createAgentGrpcOptions({
+        ...readPortSecurity(source),
         url: addressOf(readEnvironment(agentEnvironment, source)),
         services: [(server) => health.addToServer(server)],
       }),

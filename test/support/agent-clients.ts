@@ -95,14 +95,18 @@ export interface BegunCall {
 export class ServiceClient {
   readonly #client: Client;
 
-  constructor(serviceName: string, address: string) {
+  constructor(
+    serviceName: string,
+    address: string,
+    channelCredentials = credentials.createInsecure(),
+  ) {
     const constructors = loadPackageDefinition(definitions);
     const path = serviceName.split('.');
     const found: unknown = path.reduce<unknown>(
       (at, name) => (at as Record<string, unknown>)[name],
       constructors,
     );
-    this.#client = new (found as ServiceClientConstructor)(address, credentials.createInsecure());
+    this.#client = new (found as ServiceClientConstructor)(address, channelCredentials);
   }
 
   async call(method: string, request: object = {}, headers: Headers = {}): Promise<Message> {
