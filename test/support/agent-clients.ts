@@ -16,7 +16,8 @@ import { loadSync, type MessageTypeDefinition } from '@grpc/proto-loader';
 
 const folder = fileURLToPath(new URL('../../src/agent/proto/', import.meta.url));
 
-const definitions = loadSync(
+/** Every definition that these clients know, by its full name. */
+export const definitions = loadSync(
   [
     'lybic/agent/agent.proto',
     'nestjs_task_storage/v1/task_service.proto',
@@ -208,7 +209,8 @@ export function errorInfoOf(error: ServiceError): ErrorInfo {
   return { ...info, code: status.code };
 }
 
-function metadataOf(headers: Headers): Metadata {
+/** Makes metadata of headers. */
+export function metadataOf(headers: Headers): Metadata {
   const metadata = new Metadata();
   for (const [name, values] of Object.entries(headers)) {
     [values].flat().forEach((value) => metadata.add(name, value));
