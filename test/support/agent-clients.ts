@@ -200,13 +200,26 @@ export async function statusOf(call: Promise<unknown>): Promise<ServiceError> {
 
 /** The ErrorInfo in the trailers of a failed call, decoded by the public definitions. */
 export function errorInfoOf(error: ServiceError): ErrorInfo {
+  const info = detailsOf(error)['google.rpc.ErrorInfo'] as Omit<ErrorInfo, 'code'>;
+  return { ...info, code: statusIn(error).code };
+}
+
+/** Every detail of a failed call, by the name of its type. */
+export function detailsOf(error: ServiceError): Record<string, object> {
+  return Object.fromEntries(
+    statusIn(error).details.map(({ type_url, value }) => {
+      const name = type_url.replace('type.googleapis.com/', '');
+      return [name, decode(name, value)];
+    }),
+  );
+}
+
+function statusIn(error: ServiceError) {
   const [bytes] = error.metadata.get('grpc-status-details-bin');
-  const status = decode('google.rpc.Status', bytes as Buffer) as {
+  return decode('google.rpc.Status', bytes as Buffer) as {
     code: number;
-    details: { value: Buffer }[];
+    details: { type_url: string; value: Buffer }[];
   };
-  const info = decode('google.rpc.ErrorInfo', status.details[0]?.value as Buffer) as ErrorInfo;
-  return { ...info, code: status.code };
 }
 
 /** Makes metadata of headers. */
