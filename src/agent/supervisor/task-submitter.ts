@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { Logger } from '@nestjs/common';
-import { TaskLimitReachedError, TaskStorageError } from '../../task/errors.js';
+import { TaskStorageError } from '../../task/errors.js';
 import type { NewTaskEvent } from '../../task/task-event.js';
 import type { NewTask } from '../../task/task.js';
 import { AgentError } from '../agent-errors.js';
@@ -9,6 +9,7 @@ import type { AgentRunner } from '../agent-runner.js';
 import { describeError } from '../describe-error.js';
 import { newTaskTenantOf, type TaskScope } from '../task-scope.js';
 import type { RunAgentInstruction } from '../wire/agent-requests.js';
+import { explainLimit } from './limit-explanation.js';
 import { newTaskId } from './new-task-id.js';
 import { isUnavailable, retryWhileUnavailable } from './storage-retry.js';
 import type { JobSources } from './task-job.js';
@@ -193,7 +194,7 @@ export class TaskSubmitter {
     } catch (error) {
       if (!isUnavailable(error)) {
         runs.discard(run);
-        throw explained(error, settings);
+        throw explainLimit(error, settings);
       }
       if (idempotencyKey === null) {
         runs.discard(run);
@@ -244,24 +245,4 @@ export class TaskSubmitter {
       return false;
     }
   }
-}
-
-/** Says which setting a limit comes from. */
-function explained(error: unknown, settings: AdmissionSettings): unknown {
-  if (!(error instanceof TaskLimitReachedError)) {
-    return error;
-  }
-  const { limit } = error;
-  if (limit === settings.maxTasks) {
-    return new TaskLimitReachedError(
-      limit,
-      `The service has reached its limit of ${limit} active tasks (TASK_MAX_TASKS); try again when one has ended`,
-    );
-  }
-  return limit === settings.maxTasksPerTenant
-    ? new TaskLimitReachedError(
-        limit,
-        `The tenant has reached its limit of ${limit} active tasks (TASK_MAX_TASKS_PER_TENANT); try again when one has ended`,
-      )
-    : error;
 }
