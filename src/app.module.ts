@@ -3,6 +3,7 @@ import { ConfigModule, ConfigService } from '@nestjs/config';
 import { ScheduleModule } from '@nestjs/schedule';
 import { AgentModule, commandRunnerEnvironment, createCommandAgentRunner } from './agent/index.js';
 import { readEnvironment, type EnvironmentSource } from './config/environment.js';
+import { grpcPortProvider } from './grpc-port.js';
 import { HealthModule } from './health/index.js';
 import { MetricsModule } from './metrics/metrics.module.js';
 import { MetricsService } from './metrics/metrics.service.js';
@@ -29,6 +30,7 @@ import { TaskStorageModule } from './storage/task-storage.module.js';
       serviceNames: ['lybic.agent.Agent', 'nestjs_task_storage.v1.TaskService'],
     }),
   ],
+  providers: [grpcPortProvider],
 })
 export class AppModule {
   constructor(cleanup: TaskCleanupService, metrics: MetricsService) {

@@ -7,34 +7,25 @@ import type { AsyncMicroserviceOptions, CustomStrategy } from '@nestjs/microserv
 import {
   AGENT_RUNNER,
   agentEnvironment,
-  createAgentGrpcOptions,
   type AgentEnvironment,
   type AgentRunner,
 } from './agent/index.js';
 import { AppModule } from './app.module.js';
 import { ConfigurationError } from './config/configuration-error.js';
-import { readEnvironment, type EnvironmentSource } from './config/environment.js';
-import { GrpcHealthService } from './health/index.js';
+import { readEnvironment } from './config/environment.js';
+import { addressOf, GRPC_PORT_OPTIONS } from './grpc-port.js';
 import { ServiceLogger } from './service-logger.js';
 import { TaskStorageError } from './task/errors.js';
 import { TASK_STORAGE, type TaskStorage } from './task/task-storage.js';
 
 const NO_RUNNER = 'none; set AGENT_COMMAND to the program that runs the tasks';
 
-function addressOf({ GRPC_HOST, GRPC_PORT }: AgentEnvironment): string {
-  return `${GRPC_HOST.includes(':') ? `[${GRPC_HOST}]` : GRPC_HOST}:${GRPC_PORT}`;
-}
-
 async function create(logger: ServiceLogger): Promise<INestMicroservice> {
   return NestFactory.createMicroservice<AsyncMicroserviceOptions>(AppModule, {
     logger,
     abortOnError: false,
-    inject: [ConfigService, GrpcHealthService],
-    useFactory: (source: EnvironmentSource, health: GrpcHealthService): CustomStrategy =>
-      createAgentGrpcOptions({
-        url: addressOf(readEnvironment(agentEnvironment, source)),
-        services: [(server) => health.addToServer(server)],
-      }),
+    inject: [GRPC_PORT_OPTIONS],
+    useFactory: (options: CustomStrategy) => options,
   });
 }
 

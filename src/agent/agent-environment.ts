@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import { z } from 'zod';
 import { integer, readEnvironment, text, type EnvironmentSource } from '../config/environment.js';
+import { securityEnvironment } from './auth/security-environment.js';
 import { agentParsers, type AgentModuleOptions } from './agent-options.js';
 
 const HIGHEST_PORT = 65_535;
@@ -27,6 +28,7 @@ export const agentEnvironment = z.object({
   GRPC_HOST: text('127.0.0.1'),
   /** The port to listen on. */
   GRPC_PORT: integer({ minimum: 1, maximum: HIGHEST_PORT, defaultValue: 50_051 }),
+  ...securityEnvironment.shape,
   /** `1` or `true`: calls may set the global configuration. */
   ALLOW_SET_GLOBAL_CONFIG: agentParsers.allowSetGlobalConfig,
   /** How much is logged. */

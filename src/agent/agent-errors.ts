@@ -12,6 +12,9 @@ import { describeUnknown } from './task-messages.js';
  * - `IDEMPOTENCY_KEY_REUSED`: the idempotency key belongs to a task with another request.
  * - `SECRETS_NOT_STORABLE`: the request would have to be stored with its secrets in clear.
  * - `STOPPING`: the service is being stopped; another replica may answer.
+ * - `UNAUTHENTICATED`: the call carries no token that is known.
+ * - `PERMISSION_DENIED`: the token is not good for this call.
+ * - `RATE_LIMITED`: the token has made too many calls; the answer says when to try again.
  */
 export type AgentErrorCode =
   | 'INVALID'
@@ -22,7 +25,10 @@ export type AgentErrorCode =
   | 'REPLICA_FULL'
   | 'IDEMPOTENCY_KEY_REUSED'
   | 'SECRETS_NOT_STORABLE'
-  | 'STOPPING';
+  | 'STOPPING'
+  | 'UNAUTHENTICATED'
+  | 'PERMISSION_DENIED'
+  | 'RATE_LIMITED';
 
 /** A call that the service refuses. The message is for its caller. */
 export class AgentError extends Error {
@@ -63,5 +69,15 @@ export class ServiceStoppingError extends AgentError {
 
   constructor() {
     super('STOPPING', 'The service is being stopped; try again');
+  }
+}
+
+/** The token of the call has made too many calls. */
+export class RateLimitedError extends AgentError {
+  override readonly name = 'RateLimitedError';
+
+  /** @param retryAfterMs when the next call will be admitted, in ms from now */
+  constructor(readonly retryAfterMs: number) {
+    super('RATE_LIMITED', 'The token has made too many calls; try again later, as RetryInfo says');
   }
 }

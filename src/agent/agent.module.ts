@@ -23,6 +23,7 @@ import {
   type AgentSettings,
 } from './agent-options.js';
 import { AGENT_RUNNER, type AgentRunner } from './agent-runner.js';
+import { TaskScopes } from './auth/task-scopes.js';
 import { GlobalConfig } from './global-config/global-config.js';
 import { AgentController } from './grpc/agent.controller.js';
 import { GlobalConfigController } from './grpc/global-config.controller.js';
@@ -79,9 +80,8 @@ const providers: Provider[] = [
   },
   {
     provide: TaskFollower,
-    inject: [AGENT_STORAGE, AGENT_CLOCK, TaskWakeUps],
-    useFactory: (storage: TaskStorage, clock: Clock, wakeUps: TaskWakeUps) =>
-      new TaskFollower(storage, clock, wakeUps),
+    inject: [AGENT_CLOCK, TaskWakeUps],
+    useFactory: (clock: Clock, wakeUps: TaskWakeUps) => new TaskFollower(clock, wakeUps),
   },
   {
     provide: TaskWakeUps,
@@ -133,6 +133,7 @@ const providers: Provider[] = [
     inject: [SUPERVISOR_CONTEXT],
     useFactory: (context: TaskSupervisorContext) => new TaskClaimer(context),
   },
+  TaskScopes,
   InstructionStream,
   AgentLifecycle,
 ];

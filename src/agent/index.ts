@@ -14,6 +14,9 @@ export {
   type AgentRunner,
   type PreviousTask,
 } from './agent-runner.js';
+export { readPortSecurity, securityEnvironment } from './auth/security-environment.js';
+export type { AuthOptions, PortSecurityOptions } from './auth/port-security.js';
+export type { TlsOptions } from './grpc/server-credentials.js';
 export {
   createAgentGrpcOptions,
   type AgentGrpcOptions,

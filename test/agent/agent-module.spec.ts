@@ -11,6 +11,7 @@ import {
   type AgentRun,
   type AgentRunner,
 } from '../../src/agent/index.js';
+import { toTaskScope } from '../../src/agent/task-scope.js';
 import { TaskSupervisor } from '../../src/agent/supervisor/task-supervisor.js';
 import { createMemoryTaskStorage } from '../../src/storage/memory/index.js';
 import { TASK_STORAGE, type TaskStorage } from '../../src/task/task-storage.js';
@@ -59,7 +60,7 @@ describe('AgentModule', () => {
 
   async function runTask(module: TestingModule): Promise<unknown> {
     const supervisor = module.get(TaskSupervisor);
-    const { taskId } = await supervisor.submit({
+    const { taskId } = await supervisor.submit(toTaskScope(storage, null), {
       instruction: 'world',
       sandbox: undefined,
       runningConfig: undefined,

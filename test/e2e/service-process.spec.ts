@@ -224,6 +224,16 @@ describe('a start with a wrong configuration', () => {
       { GRPC_PORT: 'http' },
       'GRPC_PORT is "http"; write a whole number from 1 to 65535\n',
     ],
+    [
+      'a port that lets everybody in',
+      { GRPC_HOST: '0.0.0.0' },
+      'The service would listen on 0.0.0.0:50051 (GRPC_HOST) and let everybody in; write 127.0.0.1',
+    ],
+    [
+      'a certificate without its key',
+      { GRPC_TLS_CERT: '/etc/agent/tls.crt' },
+      'GRPC_TLS_KEY is not set, and TLS needs it; write the path of a PEM file',
+    ],
     ['a command that cannot be read', { AGENT_COMMAND: 'agent "unclosed' }, 'AGENT_COMMAND'],
   ])('ends with 1 and one sentence: %s', async (_what, variables, sentence) => {
     const { code, output } = await startInVain(variables);

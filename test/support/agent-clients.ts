@@ -16,7 +16,8 @@ import { loadSync, type MessageTypeDefinition } from '@grpc/proto-loader';
 
 const folder = fileURLToPath(new URL('../../src/agent/proto/', import.meta.url));
 
-const definitions = loadSync(
+/** Every definition that these clients know, by its full name. */
+export const definitions = loadSync(
   [
     'lybic/agent/agent.proto',
     'nestjs_task_storage/v1/task_service.proto',
@@ -95,14 +96,18 @@ export interface BegunCall {
 export class ServiceClient {
   readonly #client: Client;
 
-  constructor(serviceName: string, address: string) {
+  constructor(
+    serviceName: string,
+    address: string,
+    channelCredentials = credentials.createInsecure(),
+  ) {
     const constructors = loadPackageDefinition(definitions);
     const path = serviceName.split('.');
     const found: unknown = path.reduce<unknown>(
       (at, name) => (at as Record<string, unknown>)[name],
       constructors,
     );
-    this.#client = new (found as ServiceClientConstructor)(address, credentials.createInsecure());
+    this.#client = new (found as ServiceClientConstructor)(address, channelCredentials);
   }
 
   async call(method: string, request: object = {}, headers: Headers = {}): Promise<Message> {
@@ -195,16 +200,30 @@ export async function statusOf(call: Promise<unknown>): Promise<ServiceError> {
 
 /** The ErrorInfo in the trailers of a failed call, decoded by the public definitions. */
 export function errorInfoOf(error: ServiceError): ErrorInfo {
-  const [bytes] = error.metadata.get('grpc-status-details-bin');
-  const status = decode('google.rpc.Status', bytes as Buffer) as {
-    code: number;
-    details: { value: Buffer }[];
-  };
-  const info = decode('google.rpc.ErrorInfo', status.details[0]?.value as Buffer) as ErrorInfo;
-  return { ...info, code: status.code };
+  const info = detailsOf(error)['google.rpc.ErrorInfo'] as Omit<ErrorInfo, 'code'>;
+  return { ...info, code: statusIn(error).code };
 }
 
-function metadataOf(headers: Headers): Metadata {
+/** Every detail of a failed call, by the name of its type. */
+export function detailsOf(error: ServiceError): Record<string, object> {
+  return Object.fromEntries(
+    statusIn(error).details.map(({ type_url, value }) => {
+      const name = type_url.replace('type.googleapis.com/', '');
+      return [name, decode(name, value)];
+    }),
+  );
+}
+
+function statusIn(error: ServiceError) {
+  const [bytes] = error.metadata.get('grpc-status-details-bin');
+  return decode('google.rpc.Status', bytes as Buffer) as {
+    code: number;
+    details: { type_url: string; value: Buffer }[];
+  };
+}
+
+/** Makes metadata of headers. */
+export function metadataOf(headers: Headers): Metadata {
   const metadata = new Metadata();
   for (const [name, values] of Object.entries(headers)) {
     [values].flat().forEach((value) => metadata.add(name, value));

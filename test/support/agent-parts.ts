@@ -56,6 +56,6 @@ export function createAgentParts(
     runs,
     supervisor: new TaskSupervisor(context),
     claimer: new TaskClaimer(context),
-    follower: new TaskFollower(storage, clock, new TaskWakeUps(storage.changes)),
+    follower: new TaskFollower(clock, new TaskWakeUps(storage.changes)),
   };
 }

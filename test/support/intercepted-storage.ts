@@ -1,7 +1,7 @@
 import type { TaskStorage } from '../../src/task/task-storage.js';
 import { wrapStorage } from './wrapped-storage.js';
 
-/** Runs before an operation, those of `leases` included; a rejection takes its place. */
+/** Runs before an operation, those of `leases` and of tenants included; a rejection takes its place. */
 export type Interceptor = (operation: string) => Promise<void>;
 
 /** A storage that a test can make fail or wait. */

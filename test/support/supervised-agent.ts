@@ -1,5 +1,6 @@
 import { Logger } from '@nestjs/common';
 import { createMemoryTaskStorage } from '../../src/storage/memory/index.js';
+import { toTaskScope, type TaskScope } from '../../src/agent/task-scope.js';
 import type { TaskEvent } from '../../src/task/task-event.js';
 import type { TaskStorage } from '../../src/task/task-storage.js';
 import { createAgentParts, type AgentParts } from './agent-parts.js';
@@ -31,6 +32,11 @@ export class SupervisedAgent {
     return this.#intercepted.storage;
   }
 
+  /** That of a caller who may see the tasks of all tenants. */
+  get scope(): TaskScope {
+    return toTaskScope(this.storage, null);
+  }
+
   get supervisor(): AgentParts['supervisor'] {
     return this.#parts.supervisor;
   }
@@ -43,7 +49,7 @@ export class SupervisedAgent {
   async eventsOf(taskId: string): Promise<TaskEvent[]> {
     const { signal } = new AbortController();
     const events: TaskEvent[] = [];
-    for await (const event of this.#parts.follower.follow(taskId, 0, signal)) {
+    for await (const event of this.#parts.follower.follow(this.storage, taskId, 0, signal)) {
       events.push(event);
     }
     return events;

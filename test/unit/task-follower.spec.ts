@@ -17,6 +17,7 @@ describe('TaskFollower', () => {
   let intercepted: InterceptedStorage;
   let changes: ManualChanges;
   let wakeUps: TaskWakeUps;
+  let followed: TaskStorage;
   let follower: TaskFollower;
   let operations: string[];
 
@@ -26,7 +27,8 @@ describe('TaskFollower', () => {
     intercepted = interceptStorage(createMemoryTaskStorage());
     changes = new ManualChanges();
     wakeUps = new TaskWakeUps(changes);
-    follower = new TaskFollower(intercepted.storage, clock, wakeUps);
+    followed = intercepted.storage;
+    follower = new TaskFollower(clock, wakeUps);
     await intercepted.storage.createTask({ taskId: 'task', query: 'q', maxSteps: 1 });
     intercepted.intercept(async (operation) => {
       operations.push(operation);
@@ -38,7 +40,7 @@ describe('TaskFollower', () => {
     const leave = new AbortController();
     const events: TaskEvent[] = [];
     const collect = async (): Promise<void> => {
-      for await (const event of follower.follow('task', afterSequence, leave.signal)) {
+      for await (const event of follower.follow(followed, 'task', afterSequence, leave.signal)) {
         events.push(event);
       }
     };
@@ -121,7 +123,7 @@ describe('TaskFollower', () => {
         },
       },
     });
-    follower = new TaskFollower(racing, clock, wakeUps);
+    followed = racing;
     const { events } = follow();
     await clock.hasTimer();
     await clock.advance(POLL_MS);
@@ -246,7 +248,7 @@ describe('TaskFollower', () => {
         },
       },
     });
-    follower = new TaskFollower(counting, clock, wakeUps);
+    followed = counting;
     const { events, ended } = follow();
     await ended;
     expect(events).toHaveLength(count + 1);

@@ -13,7 +13,7 @@ describe('A supervisor whose storage is slow or refuses', () => {
   });
 
   it('ends a task as an error when a stage is refused for good', async () => {
-    const { taskId } = await agent.supervisor.submit(REQUEST);
+    const { taskId } = await agent.supervisor.submit(agent.scope, REQUEST);
     const run = await agent.runner.next();
     agent.refuse('appendEvents', 1, new InvalidTaskError('events', 'is refused'));
     void run.report('one');
@@ -25,7 +25,7 @@ describe('A supervisor whose storage is slow or refuses', () => {
   });
 
   it('ends a task as an error when its end is refused', async () => {
-    const { taskId } = await agent.supervisor.submit(REQUEST);
+    const { taskId } = await agent.supervisor.submit(agent.scope, REQUEST);
     const run = await agent.runner.next();
     agent.refuse('updateTask', 1, new InvalidTaskError('result', 'is refused'));
     run.finish({ result: 'too large' });
@@ -37,7 +37,7 @@ describe('A supervisor whose storage is slow or refuses', () => {
 
   it('ends a task as an error, and never runs it, when its start is refused', async () => {
     agent.refuse('updateTask', 1, CONFUSED);
-    const { taskId } = await agent.supervisor.submit(REQUEST);
+    const { taskId } = await agent.supervisor.submit(agent.scope, REQUEST);
     expect((await agent.eventsOf(taskId)).at(-1)).toMatchObject({
       stage: 'error',
       message: 'The start of the task could not be stored.',
@@ -47,7 +47,7 @@ describe('A supervisor whose storage is slow or refuses', () => {
 
   it('ends a task in the end, however often the storage refuses to', async () => {
     agent.refuse('updateTask', 10, CONFUSED);
-    const { taskId } = await agent.supervisor.submit(REQUEST);
+    const { taskId } = await agent.supervisor.submit(agent.scope, REQUEST);
     await agent.clock.advance(60_000);
     expect((await agent.stagesOf(taskId)).at(-1)).toBe('error');
     expect(await agent.storage.countActiveTasks()).toBe(0);
@@ -56,7 +56,7 @@ describe('A supervisor whose storage is slow or refuses', () => {
 
   it('gives up a task that the storage refuses to end when the service stops', async () => {
     agent.refuse('updateTask', Infinity, CONFUSED);
-    const { taskId } = await agent.supervisor.submit(REQUEST);
+    const { taskId } = await agent.supervisor.submit(agent.scope, REQUEST);
     const stopped = agent.supervisor.stop(0);
     await agent.clock.advance(10_000);
     await stopped;
@@ -67,7 +67,7 @@ describe('A supervisor whose storage is slow or refuses', () => {
 
   it('never starts the runner of a task whose creation took as long as its lease', async () => {
     const create = agent.holdBack('createTask');
-    const submission = agent.supervisor.submit(REQUEST);
+    const submission = agent.supervisor.submit(agent.scope, REQUEST);
     await create.reached;
     await agent.clock.advance(LEASE_MS);
     create.letGo();
@@ -84,7 +84,7 @@ describe('A supervisor whose storage is slow or refuses', () => {
     const start = agent.holdBack('updateTask');
     // From here on as if the machine slept: time passes, and no timer fires.
     agent.clock.after = () => () => undefined;
-    const { taskId } = await agent.supervisor.submit(REQUEST);
+    const { taskId } = await agent.supervisor.submit(agent.scope, REQUEST);
     await start.reached;
     await agent.keeper.stop();
     await agent.clock.advance(LEASE_MS);
@@ -96,7 +96,7 @@ describe('A supervisor whose storage is slow or refuses', () => {
 
   it('interrupts a task that was being created when the service was stopped', async () => {
     const create = agent.holdBack('createTask');
-    const submission = agent.supervisor.submit(REQUEST);
+    const submission = agent.supervisor.submit(agent.scope, REQUEST);
     await create.reached;
     const stopped = agent.supervisor.stop(10);
     await agent.clock.advance(10);
@@ -105,6 +105,8 @@ describe('A supervisor whose storage is slow or refuses', () => {
     const { taskId } = await submission;
     expect(await agent.storage.getTask(taskId)).toMatchObject({ finalState: 'interrupted' });
     expect(agent.runner.started).toBe(0);
-    await expect(agent.supervisor.submit(REQUEST)).rejects.toMatchObject({ code: 'STOPPING' });
+    await expect(agent.supervisor.submit(agent.scope, REQUEST)).rejects.toMatchObject({
+      code: 'STOPPING',
+    });
   });
 });

@@ -18,7 +18,7 @@ describe('A task that somebody else ends', () => {
   }
 
   it('notices that another process has cancelled the task when a stage is written', async () => {
-    const { taskId } = await agent.supervisor.submit(REQUEST);
+    const { taskId } = await agent.supervisor.submit(agent.scope, REQUEST);
     const run = await agent.runner.next();
     agent.changes.silence();
     await agent.storage.updateTask(taskId, { status: 'cancelled' });
@@ -33,7 +33,7 @@ describe('A task that somebody else ends', () => {
   });
 
   it('notices that another process has cancelled the task when progress is written', async () => {
-    const { taskId } = await agent.supervisor.submit(REQUEST);
+    const { taskId } = await agent.supervisor.submit(agent.scope, REQUEST);
     const run = await agent.runner.next();
     agent.changes.silence();
     await agent.storage.updateTask(taskId, { status: 'cancelled' });
@@ -46,7 +46,7 @@ describe('A task that somebody else ends', () => {
     ['cancelled', async (taskId: string) => updateStatus(taskId, 'cancelled')],
     ['deleted', async (taskId: string) => agent.storage.deleteTask(taskId)],
   ])('stops a silent runner at the hint that its task was %s', async (_what, end) => {
-    const { taskId } = await agent.supervisor.submit(REQUEST);
+    const { taskId } = await agent.supervisor.submit(agent.scope, REQUEST);
     const run = await agent.runner.next();
     agent.changes.silence();
     await end(taskId);
@@ -62,7 +62,7 @@ describe('A task that somebody else ends', () => {
     ['cancelled', async (taskId: string) => updateStatus(taskId, 'cancelled')],
     ['deleted', async (taskId: string) => agent.storage.deleteTask(taskId)],
   ])('stops a silent runner without a hint when its task was %s', async (_what, end) => {
-    const { taskId } = await agent.supervisor.submit(REQUEST);
+    const { taskId } = await agent.supervisor.submit(agent.scope, REQUEST);
     const run = await agent.runner.next();
     await agent.clock.advance(60_000);
     expect(run.run.signal.aborted).toBe(false);
@@ -76,7 +76,7 @@ describe('A task that somebody else ends', () => {
   });
 
   it('believes no hint that the storage does not confirm', async () => {
-    const { taskId } = await agent.supervisor.submit(REQUEST);
+    const { taskId } = await agent.supervisor.submit(agent.scope, REQUEST);
     const run = await agent.runner.next();
     agent.changes.tell('ended', taskId);
     await agent.clock.advance(0);

@@ -10,7 +10,7 @@ describe('TaskSupervisor', () => {
   });
 
   it('marks the tasks that it runs as its own', async () => {
-    const { taskId } = await agent.supervisor.submit(REQUEST);
+    const { taskId } = await agent.supervisor.submit(agent.scope, REQUEST);
     await agent.runner.next();
     expect(await agent.storage.getTask(taskId)).toMatchObject({
       status: 'running',
@@ -23,9 +23,9 @@ describe('TaskSupervisor', () => {
 
   it('never starts the runner of a task that is cancelled while it is pending', async () => {
     const start = agent.holdBack('updateTask');
-    const { taskId } = await agent.supervisor.submit(REQUEST);
+    const { taskId } = await agent.supervisor.submit(agent.scope, REQUEST);
     await start.reached;
-    const cancellation = agent.supervisor.cancel(taskId);
+    const cancellation = agent.supervisor.cancel(agent.scope, taskId);
     start.letGo();
     expect(await cancellation).toEqual({ kind: 'cancelled' });
     expect(await agent.stagesOf(taskId)).toEqual(['starting', 'cancelled']);
@@ -34,7 +34,7 @@ describe('TaskSupervisor', () => {
 
   it('never starts the runner of a task that another process cancels while it is pending', async () => {
     const start = agent.holdBack('updateTask');
-    const { taskId } = await agent.supervisor.submit(REQUEST);
+    const { taskId } = await agent.supervisor.submit(agent.scope, REQUEST);
     await start.reached;
     await agent.storage.updateTask(taskId, { status: 'cancelled' });
     start.letGo();
@@ -44,42 +44,42 @@ describe('TaskSupervisor', () => {
   });
 
   it('lets a task finish whose end was being written when the cancellation came', async () => {
-    const { taskId } = await agent.supervisor.submit(REQUEST);
+    const { taskId } = await agent.supervisor.submit(agent.scope, REQUEST);
     const run = await agent.runner.next();
     const end = agent.holdBack('updateTask');
     run.finish({ result: 'in time' });
     await end.reached;
-    const cancellation = agent.supervisor.cancel(taskId);
+    const cancellation = agent.supervisor.cancel(agent.scope, taskId);
     end.letGo();
     expect(await cancellation).toEqual({ kind: 'ended-before', status: 'finished' });
     expect(await agent.storage.getTask(taskId)).toMatchObject({ result: 'in time' });
   });
 
   it('writes one end when a task is cancelled by many at once', async () => {
-    const { taskId } = await agent.supervisor.submit(REQUEST);
+    const { taskId } = await agent.supervisor.submit(agent.scope, REQUEST);
     await agent.runner.next();
     const cancellations = await Promise.all(
-      Array.from({ length: 5 }, async () => agent.supervisor.cancel(taskId)),
+      Array.from({ length: 5 }, async () => agent.supervisor.cancel(agent.scope, taskId)),
     );
     expect(cancellations.filter(({ kind }) => kind === 'cancelled')).toHaveLength(1);
     expect(await agent.stagesOf(taskId)).toEqual(['starting', 'cancelled']);
   });
 
   it('flushes the stages that were reported before a cancellation', async () => {
-    const { taskId } = await agent.supervisor.submit(REQUEST);
+    const { taskId } = await agent.supervisor.submit(agent.scope, REQUEST);
     const run = await agent.runner.next();
     const append = agent.holdBack('appendEvents');
     void run.report('one');
     void run.report('two');
     await append.reached;
-    const cancellation = agent.supervisor.cancel(taskId);
+    const cancellation = agent.supervisor.cancel(agent.scope, taskId);
     append.letGo();
     await cancellation;
     expect(await agent.stagesOf(taskId)).toEqual(['starting', 'one', 'two', 'cancelled']);
   });
 
   it('goes on when somebody else has changed another field of the task', async () => {
-    const { taskId } = await agent.supervisor.submit(REQUEST);
+    const { taskId } = await agent.supervisor.submit(agent.scope, REQUEST);
     const run = await agent.runner.next();
     await agent.storage.updateTask(taskId, { timestampDir: '/somewhere' });
     await run.run.saveProgress({ executionStatistics: { steps: 1 } });
@@ -92,16 +92,16 @@ describe('TaskSupervisor', () => {
   });
 
   it('aborts the runner of a task that is deleted', async () => {
-    const { taskId } = await agent.supervisor.submit(REQUEST);
+    const { taskId } = await agent.supervisor.submit(agent.scope, REQUEST);
     const run = await agent.runner.next();
-    expect(await agent.supervisor.delete(taskId)).toBe(true);
+    expect(await agent.supervisor.delete(agent.scope, taskId)).toBe(true);
     await run.aborted;
-    expect(await agent.supervisor.delete(taskId)).toBe(false);
-    expect(await agent.supervisor.cancel(taskId)).toEqual({ kind: 'unknown' });
+    expect(await agent.supervisor.delete(agent.scope, taskId)).toBe(false);
+    expect(await agent.supervisor.cancel(agent.scope, taskId)).toEqual({ kind: 'unknown' });
   });
 
   it('makes everything storable that a runner says', async () => {
-    const { taskId } = await agent.supervisor.submit(REQUEST);
+    const { taskId } = await agent.supervisor.submit(agent.scope, REQUEST);
     const run = await agent.runner.next();
     await run.report('a\0b', 'half a pair: \u{D800}');
     await run.report('', 'no name');
@@ -127,13 +127,13 @@ describe('TaskSupervisor', () => {
 
   it('ends a task whose runner breaks its contract', async () => {
     for (const outcome of [undefined, null, 7]) {
-      const { taskId } = await agent.supervisor.submit(REQUEST);
+      const { taskId } = await agent.supervisor.submit(agent.scope, REQUEST);
       const run = await agent.runner.next();
       Reflect.apply(run.finish, run, [outcome]);
       expect((await agent.stagesOf(taskId)).at(-1)).toMatch(/finished|error/);
     }
     for (const reason of ['just text', undefined, new Error('')]) {
-      const { taskId } = await agent.supervisor.submit(REQUEST);
+      const { taskId } = await agent.supervisor.submit(agent.scope, REQUEST);
       const run = await agent.runner.next();
       run.fail(reason);
       const last = (await agent.eventsOf(taskId)).at(-1);
@@ -143,7 +143,7 @@ describe('TaskSupervisor', () => {
   });
 
   it('does not tell a runner to stop that has ended by itself', async () => {
-    const { taskId } = await agent.supervisor.submit(REQUEST);
+    const { taskId } = await agent.supervisor.submit(agent.scope, REQUEST);
     const run = await agent.runner.next();
     run.finish();
     await agent.stagesOf(taskId);

@@ -2,6 +2,11 @@ import type { Server } from '@grpc/grpc-js';
 import type { PackageDefinition } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
 import type { CustomStrategy, GrpcOptions } from '@nestjs/microservices';
+import {
+  createPortSecurity,
+  type PortSecurity,
+  type PortSecurityOptions,
+} from '../auth/port-security.js';
 import { limitGracefulShutdown } from './port-closing.js';
 import { LOADER_OPTIONS, SERVICE_PACKAGES, SERVICE_PROTO_PATHS } from './proto-files.js';
 import { withImports } from './reflected-definitions.js';
@@ -22,8 +27,8 @@ export type GrpcServerOptions = Omit<
   | 'onLoadPackageDefinition'
 >;
 
-/** Where the service listens, and what else it answers there. */
-export interface AgentGrpcOptions {
+/** Where the service listens, who may call it, and what else it answers there. */
+export interface AgentGrpcOptions extends PortSecurityOptions {
   /** Address and port, such as `127.0.0.1:50051`. */
   url: string;
   /** Each is called with the server before it starts, to add a service of its own. */
@@ -36,25 +41,52 @@ export interface AgentGrpcOptions {
  * Makes the options of the microservice: for `NestFactory.createMicroservice`, or for
  * `app.connectMicroservice` of an application that serves more. It answers both services and server
  * reflection.
+ *
+ * @throws {ConfigurationError} when a file of `tls` or `auth` cannot be used, or when others than this
+ *   machine could call without being asked who they are
  */
 export function createAgentGrpcOptions({
   url,
   services = [],
   server: serverOptions,
+  ...securityOptions
 }: AgentGrpcOptions): CustomStrategy {
+  const hasOwnCredentials = serverOptions?.credentials !== undefined;
+  const security = createPortSecurity(url, hasOwnCredentials, securityOptions);
   return {
-    strategy: new UnaryGrpcServer({
-      gracefulShutdown: true,
-      keepalive: KEEPALIVE,
-      ...serverOptions,
-      url,
-      package: SERVICE_PACKAGES,
-      protoPath: SERVICE_PROTO_PATHS,
-      loader: LOADER_OPTIONS,
-      onLoadPackageDefinition: (definitions: PackageDefinition, server: Server) => {
-        limitGracefulShutdown(server);
-        new ReflectionService(withImports(definitions)).addToServer(server);
-        services.forEach((addService) => addService(server));
+    strategy: new UnaryGrpcServer(
+      {
+        gracefulShutdown: true,
+        keepalive: KEEPALIVE,
+        ...serverOptions,
+        ...securedServerOptions(security, serverOptions),
+        url,
+        package: SERVICE_PACKAGES,
+        protoPath: SERVICE_PROTO_PATHS,
+        loader: LOADER_OPTIONS,
+        onLoadPackageDefinition: (definitions: PackageDefinition, server: Server) => {
+          limitGracefulShutdown(server);
+          new ReflectionService(withImports(definitions)).addToServer(server);
+          services.forEach((addService) => addService(server));
+        },
+      },
+      () => security.stop(),
+    ),
+  };
+}
+
+/** The gate goes before interceptors of the application: these need not see whom it refuses. */
+function securedServerOptions(
+  { credentials, interceptors }: PortSecurity,
+  { channelOptions }: GrpcServerOptions = {},
+): GrpcServerOptions {
+  const others: unknown = channelOptions?.['interceptors'];
+  return {
+    ...(credentials !== null && { credentials }),
+    ...(interceptors.length > 0 && {
+      channelOptions: {
+        ...channelOptions,
+        interceptors: [...interceptors, ...(Array.isArray(others) ? others : [])],
       },
     }),
   };

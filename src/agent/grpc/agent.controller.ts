@@ -2,9 +2,10 @@ import { hostname } from 'node:os';
 import { Controller, Inject, UseFilters } from '@nestjs/common';
 import { GrpcMethod } from '@nestjs/microservices';
 import type { Observable } from 'rxjs';
-import type { TaskStorage } from '../../task/task-storage.js';
-import { AGENT_SETTINGS, AGENT_STORAGE, type AgentSettings } from '../agent-options.js';
+import type { TaskOperations } from '../../task/task-storage.js';
+import { AGENT_SETTINGS, type AgentSettings } from '../agent-options.js';
 import { TaskNotFoundError } from '../agent-errors.js';
+import { TaskScopes } from '../auth/task-scopes.js';
 import { readPackageVersion } from '../package-version.js';
 import { TaskFollower } from '../supervisor/task-follower.js';
 import { TaskSupervisor } from '../supervisor/task-supervisor.js';
@@ -33,7 +34,7 @@ export class AgentController {
   readonly #version = readPackageVersion();
 
   constructor(
-    @Inject(AGENT_STORAGE) private readonly storage: TaskStorage,
+    private readonly scopes: TaskScopes,
     @Inject(AGENT_SETTINGS) private readonly settings: AgentSettings,
     private readonly supervisor: TaskSupervisor,
     private readonly follower: TaskFollower,
@@ -58,50 +59,56 @@ export class AgentController {
   ): Observable<TaskStream> {
     const instruction = parseRequest(runAgentInstructionSchema, request);
     const key = parseIdempotencyKey(metadata);
-    return streamAnswer(call, (ended) => this.instructions.run(instruction, key, ended));
+    const scope = this.scopes.of(metadata);
+    return streamAnswer(call, (ended) => this.instructions.run(scope, instruction, key, ended));
   }
 
   @GrpcMethod(AGENT_SERVICE, 'RunAgentInstructionAsync')
   async runAgentInstructionAsync(request: unknown, metadata: unknown): Promise<{ taskId: string }> {
     const instruction = parseRequest(runAgentInstructionSchema, request);
-    const { taskId } = await this.supervisor.submit(instruction, parseIdempotencyKey(metadata));
+    const key = parseIdempotencyKey(metadata);
+    const { taskId } = await this.supervisor.submit(this.scopes.of(metadata), instruction, key);
     return { taskId };
   }
 
   @GrpcMethod(AGENT_SERVICE, 'GetAgentTaskStream')
   getAgentTaskStream(
     request: unknown,
-    _metadata: unknown,
+    metadata: unknown,
     call: StreamCall,
   ): Observable<{ taskStream: TaskStream }> {
     const { taskId } = parseRequest(taskIdSchema, request);
-    return streamAnswer(call, (ended) => this.#stages(taskId, ended));
+    const { tasks } = this.scopes.of(metadata);
+    return streamAnswer(call, (ended) => this.#stages(tasks, taskId, ended));
   }
 
   @GrpcMethod(AGENT_SERVICE, 'QueryTaskStatus')
-  async queryTaskStatus(request: unknown): Promise<QueryTaskStatusResponse> {
+  async queryTaskStatus(request: unknown, metadata: unknown): Promise<QueryTaskStatusResponse> {
     const { taskId } = parseRequest(taskIdSchema, request);
-    const task = isTaskId(taskId) ? await this.storage.getTask(taskId, { view: 'summary' }) : null;
+    const { tasks } = this.scopes.of(metadata);
+    const task = isTaskId(taskId) ? await tasks.getTask(taskId, { view: 'summary' }) : null;
     return task === null ? unknownTaskResponse(taskId) : toQueryTaskStatusResponse(task);
   }
 
   @GrpcMethod(AGENT_SERVICE, 'CancelTask')
-  async cancelTask(request: unknown): Promise<CancelTaskResponse> {
+  async cancelTask(request: unknown, metadata: unknown): Promise<CancelTaskResponse> {
     const { taskId } = parseRequest(taskIdSchema, request);
+    const scope = this.scopes.of(metadata);
     return toCancelTaskResponse(
       taskId,
-      isTaskId(taskId) ? await this.supervisor.cancel(taskId) : { kind: 'unknown' },
+      isTaskId(taskId) ? await this.supervisor.cancel(scope, taskId) : { kind: 'unknown' },
     );
   }
 
   async *#stages(
+    tasks: TaskOperations,
     taskId: string,
     ended: AbortSignal,
   ): AsyncGenerator<{ taskStream: TaskStream }, void, undefined> {
     if (!isTaskId(taskId)) {
       throw new TaskNotFoundError(taskId);
     }
-    for await (const event of this.follower.follow(taskId, 0, ended)) {
+    for await (const event of this.follower.follow(tasks, taskId, 0, ended)) {
       yield { taskStream: toTaskStream(event) };
     }
   }

@@ -7,6 +7,10 @@ import { loadErrorDefinitions } from './proto-files.js';
 const DETAILS_KEY = 'grpc-status-details-bin';
 const DOMAIN = 'nestjs-task-storage';
 const ERROR_INFO = 'google.rpc.ErrorInfo';
+const RETRY_INFO = 'google.rpc.RetryInfo';
+
+const MS_PER_SECOND = 1000;
+const NANOSECONDS_PER_MS = 1_000_000;
 
 const messageType = z.custom<MessageTypeDefinition<object, object>>(
   (definition) =>
@@ -22,12 +26,14 @@ export class ErrorDetails {
   readonly #definitions = loadErrorDefinitions();
 
   /** @returns the trailers of the failed call; none when there is nothing to add */
-  toTrailers({ code, message, reason, field, metadata }: CallFailure): Metadata {
+  toTrailers({ code, message, reason, field, retryAfterMs, metadata }: CallFailure): Metadata {
     const trailers = metadata?.clone() ?? new Metadata();
     if (reason !== null) {
       const errorInfo = { reason, domain: DOMAIN, metadata: field === undefined ? {} : { field } };
-      const value = encode(this.#definitions, ERROR_INFO, errorInfo);
-      const details = [{ type_url: `type.googleapis.com/${ERROR_INFO}`, value }];
+      const details = [this.#detail(ERROR_INFO, errorInfo)];
+      if (retryAfterMs !== undefined) {
+        details.push(this.#detail(RETRY_INFO, { retry_delay: toDuration(retryAfterMs) }));
+      }
       trailers.set(
         DETAILS_KEY,
         encode(this.#definitions, 'google.rpc.Status', { code, message, details }),
@@ -35,4 +41,19 @@ export class ErrorDetails {
     }
     return trailers;
   }
+
+  #detail(name: string, message: object) {
+    return {
+      type_url: `type.googleapis.com/${name}`,
+      value: encode(this.#definitions, name, message),
+    };
+  }
+}
+
+function toDuration(ms: number): { seconds: number; nanos: number } {
+  const wholeMs = Math.ceil(ms);
+  return {
+    seconds: Math.floor(wholeMs / MS_PER_SECOND),
+    nanos: (wholeMs % MS_PER_SECOND) * NANOSECONDS_PER_MS,
+  };
 }

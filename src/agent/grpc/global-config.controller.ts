@@ -1,9 +1,8 @@
-import { Controller, Inject, UseFilters } from '@nestjs/common';
+import { Controller, UseFilters } from '@nestjs/common';
 import { GrpcMethod } from '@nestjs/microservices';
 import type { JsonObject } from '../../task/json.js';
-import type { TaskStorage } from '../../task/task-storage.js';
 import { TaskNotFoundError } from '../agent-errors.js';
-import { AGENT_STORAGE } from '../agent-options.js';
+import { TaskScopes } from '../auth/task-scopes.js';
 import { GLOBAL_CONFIG_ID, GlobalConfig } from '../global-config/global-config.js';
 import {
   getCommonConfigSchema,
@@ -22,7 +21,7 @@ import { AGENT_SERVICE } from './proto-files.js';
 @UseFilters(GrpcExceptionFilter)
 export class GlobalConfigController {
   constructor(
-    @Inject(AGENT_STORAGE) private readonly storage: TaskStorage,
+    private readonly scopes: TaskScopes,
     private readonly globalConfig: GlobalConfig,
   ) {}
 
@@ -32,12 +31,13 @@ export class GlobalConfigController {
   }
 
   @GrpcMethod(AGENT_SERVICE, 'GetCommonConfig')
-  async getCommonConfig(request: unknown): Promise<JsonObject> {
+  async getCommonConfig(request: unknown, metadata: unknown): Promise<JsonObject> {
     const { id } = parseRequest(getCommonConfigSchema, request);
     if (id === GLOBAL_CONFIG_ID) {
       return this.globalConfig.read();
     }
-    const task = isTaskId(id) ? await this.storage.getTask(id) : null;
+    const { tasks } = this.scopes.of(metadata);
+    const task = isTaskId(id) ? await tasks.getTask(id) : null;
     if (task === null) {
       throw new TaskNotFoundError(id);
     }

@@ -7,7 +7,12 @@ import {
   TaskStorageError,
   type TaskStorageErrorCode,
 } from '../../task/errors.js';
-import { AgentError, InvalidRequestError, type AgentErrorCode } from '../agent-errors.js';
+import {
+  AgentError,
+  InvalidRequestError,
+  RateLimitedError,
+  type AgentErrorCode,
+} from '../agent-errors.js';
 
 /** How a failed call is answered. */
 export interface CallFailure {
@@ -18,6 +23,8 @@ export interface CallFailure {
   readonly reason: TaskStorageErrorCode | AgentErrorCode | null;
   /** The field of the request that is wrong. */
   readonly field?: string;
+  /** When trying again may help, in ms from now. */
+  readonly retryAfterMs?: number;
   /** The trailers that the application itself wants. */
   readonly metadata?: Metadata;
   /** Whether the operator must hear of it, because the caller is told nothing. */
@@ -36,6 +43,9 @@ const AGENT_STATUSES: Readonly<Record<AgentErrorCode, status>> = {
   IDEMPOTENCY_KEY_REUSED: status.ALREADY_EXISTS,
   SECRETS_NOT_STORABLE: status.FAILED_PRECONDITION,
   STOPPING: status.UNAVAILABLE,
+  UNAUTHENTICATED: status.UNAUTHENTICATED,
+  PERMISSION_DENIED: status.PERMISSION_DENIED,
+  RATE_LIMITED: status.RESOURCE_EXHAUSTED,
 };
 
 const STORAGE_STATUSES: Readonly<Record<TaskStorageErrorCode, status>> = {
@@ -86,6 +96,7 @@ export function toCallFailure(error: unknown): CallFailure {
       message: error.message,
       reason: error.code,
       ...(error instanceof InvalidRequestError && { field: error.field }),
+      ...(error instanceof RateLimitedError && { retryAfterMs: error.retryAfterMs }),
       isInternal: false,
     };
   }

@@ -1,10 +1,10 @@
-import { Controller, Inject, UseFilters } from '@nestjs/common';
+import { Controller, UseFilters } from '@nestjs/common';
 import { GrpcMethod } from '@nestjs/microservices';
 import type { Observable } from 'rxjs';
 import { InvalidTaskError } from '../../task/errors.js';
-import type { TaskStorage } from '../../task/task-storage.js';
+import type { TaskOperations } from '../../task/task-storage.js';
 import { InvalidRequestError, TaskNotFoundError } from '../agent-errors.js';
-import { AGENT_STORAGE } from '../agent-options.js';
+import { TaskScopes } from '../auth/task-scopes.js';
 import { TaskFollower } from '../supervisor/task-follower.js';
 import { TaskSupervisor } from '../supervisor/task-supervisor.js';
 import { parseRequest } from '../wire/request-parsing.js';
@@ -28,15 +28,15 @@ import { streamAnswer, type StreamCall } from './stream-answer.js';
 @UseFilters(GrpcExceptionFilter)
 export class TaskServiceController {
   constructor(
-    @Inject(AGENT_STORAGE) private readonly storage: TaskStorage,
+    private readonly scopes: TaskScopes,
     private readonly supervisor: TaskSupervisor,
     private readonly follower: TaskFollower,
   ) {}
 
   @GrpcMethod(TASK_SERVICE, 'GetTask')
-  async getTask(request: unknown): Promise<WireTask> {
+  async getTask(request: unknown, metadata: unknown): Promise<WireTask> {
     const { task_id: taskId } = parseRequest(taskRequestSchema, request);
-    const task = await this.storage.getTask(taskId);
+    const task = await this.scopes.of(metadata).tasks.getTask(taskId);
     if (task === null) {
       throw new TaskNotFoundError(taskId);
     }
@@ -44,11 +44,14 @@ export class TaskServiceController {
   }
 
   @GrpcMethod(TASK_SERVICE, 'ListTasks')
-  async listTasks(request: unknown): Promise<{ tasks: WireTask[]; next_page_token: string }> {
+  async listTasks(
+    request: unknown,
+    metadata: unknown,
+  ): Promise<{ tasks: WireTask[]; next_page_token: string }> {
     const { page_size: limit, page_token, status } = parseRequest(listTasksSchema, request);
     try {
       const options = { limit, pageToken: page_token, status, view: 'summary' } as const;
-      const { tasks, nextPageToken } = await this.storage.listTasks(options);
+      const { tasks, nextPageToken } = await this.scopes.of(metadata).tasks.listTasks(options);
       return { tasks: tasks.map(toListedTask), next_page_token: nextPageToken ?? '' };
     } catch (error) {
       if (error instanceof InvalidTaskError && error.field === 'pageToken') {
@@ -62,43 +65,52 @@ export class TaskServiceController {
   }
 
   @GrpcMethod(TASK_SERVICE, 'DeleteTask')
-  async deleteTask(request: unknown): Promise<object> {
+  async deleteTask(request: unknown, metadata: unknown): Promise<object> {
     const { task_id: taskId } = parseRequest(taskRequestSchema, request);
-    if (!(await this.supervisor.delete(taskId))) {
+    if (!(await this.supervisor.delete(this.scopes.of(metadata), taskId))) {
       throw new TaskNotFoundError(taskId);
     }
     return {};
   }
 
   @GrpcMethod(TASK_SERVICE, 'CountActiveTasks')
-  async countActiveTasks(): Promise<{ active_task_count: number }> {
-    return { active_task_count: await this.storage.countActiveTasks() };
+  async countActiveTasks(
+    _request: unknown,
+    metadata: unknown,
+  ): Promise<{ active_task_count: number }> {
+    return { active_task_count: await this.scopes.of(metadata).tasks.countActiveTasks() };
   }
 
   @GrpcMethod(TASK_SERVICE, 'CleanupOldTasks')
-  async cleanupOldTasks(request: unknown): Promise<{ deleted_task_count: number }> {
+  async cleanupOldTasks(
+    request: unknown,
+    metadata: unknown,
+  ): Promise<{ deleted_task_count: number }> {
     const {
       older_than_days: olderThanDays,
       statuses,
       dry_run: dryRun,
     } = parseRequest(cleanupOldTasksSchema, request);
+    const { tasks } = this.scopes.of(metadata);
     return {
-      deleted_task_count: await this.storage.cleanupOldTasks(olderThanDays, { statuses, dryRun }),
+      deleted_task_count: await tasks.cleanupOldTasks(olderThanDays, { statuses, dryRun }),
     };
   }
 
   @GrpcMethod(TASK_SERVICE, 'WatchTask')
-  watchTask(request: unknown, _metadata: unknown, call: StreamCall): Observable<WireTaskEvent> {
+  watchTask(request: unknown, metadata: unknown, call: StreamCall): Observable<WireTaskEvent> {
     const { task_id: taskId, after_sequence: after } = parseRequest(watchTaskSchema, request);
-    return streamAnswer(call, (ended) => this.#events(taskId, after, ended));
+    const { tasks } = this.scopes.of(metadata);
+    return streamAnswer(call, (ended) => this.#events(tasks, taskId, after, ended));
   }
 
   async *#events(
+    tasks: TaskOperations,
     taskId: string,
     afterSequence: number,
     ended: AbortSignal,
   ): AsyncGenerator<WireTaskEvent, void, undefined> {
-    for await (const event of this.follower.follow(taskId, afterSequence, ended)) {
+    for await (const event of this.follower.follow(tasks, taskId, afterSequence, ended)) {
       yield toWireTaskEvent(event);
     }
   }

@@ -1,5 +1,5 @@
 import { status, type sendUnaryData, type ServerUnaryCall } from '@grpc/grpc-js';
-import { ServerGrpc } from '@nestjs/microservices';
+import { ServerGrpc, type GrpcOptions } from '@nestjs/microservices';
 import { isObservable } from 'rxjs';
 
 type UnaryCall = ServerUnaryCall<unknown, unknown>;
@@ -36,6 +36,14 @@ async function handOver(message: unknown, callback: sendUnaryData<unknown>): Pro
  * they answer as an Observable, every failure among it, goes on as Nest would have it.
  */
 export class UnaryGrpcServer extends ServerGrpc {
+  /** @param onClose called when the server is closed */
+  constructor(
+    options: GrpcOptions['options'],
+    private readonly onClose: () => void = () => undefined,
+  ) {
+    super(options);
+  }
+
   /** Whether somebody wants to be told of the beginning or end of each call. */
   #isHooked = false;
 
@@ -51,6 +59,11 @@ export class UnaryGrpcServer extends ServerGrpc {
   ): void {
     this.#isHooked = true;
     super.setOnProcessingEndHook(...given);
+  }
+
+  override async close(): Promise<void> {
+    this.onClose();
+    await super.close();
   }
 
   override createUnaryServiceMethod(methodHandler: UnaryHandler): UnaryMethod {

@@ -1,7 +1,7 @@
 import type { Clock } from '../../task/clock.js';
 import type { TaskEvent } from '../../task/task-event.js';
 import { isTerminal, type TerminalStatus } from '../../task/task-lifecycle.js';
-import type { TaskStorage } from '../../task/task-storage.js';
+import type { TaskOperations } from '../../task/task-storage.js';
 import type { TaskSummary } from '../../task/task.js';
 import { ServiceStoppingError, TaskNotFoundError } from '../agent-errors.js';
 import { describeState } from '../task-messages.js';
@@ -32,7 +32,6 @@ export class TaskFollower {
   readonly #endings = new Set<() => void>();
 
   constructor(
-    private readonly storage: TaskStorage,
     private readonly clock: Clock,
     private readonly wakeUps: TaskWakeUps,
   ) {}
@@ -47,12 +46,14 @@ export class TaskFollower {
    * The events of a task after a sequence, past ones first, then live, until the one that ends it.
    * An ended task without such an event gets one made up from what is stored of it.
    *
+   * @param tasks among which the task is looked for
    * @param signal ends the following, without an error
    * @throws {TaskNotFoundError} when the task does not exist, or is deleted meanwhile
    * @throws {ServiceStoppingError} when the service stops before the task has ended
    * @throws {TaskStorageError} `UNAVAILABLE` when the storage has not answered for half a minute
    */
   async *follow(
+    tasks: TaskOperations,
     taskId: string,
     afterSequence: number,
     signal: AbortSignal,
@@ -80,7 +81,7 @@ export class TaskFollower {
       let waitedMs = 0;
       while (!signal.aborted) {
         const events = await this.#read(over.signal, async () =>
-          this.storage.listEvents(taskId, { afterSequence: seen, limit }),
+          tasks.listEvents(taskId, { afterSequence: seen, limit }),
         );
         const isFull = events.length === limit;
         limit = nextLimit(events);
@@ -98,7 +99,7 @@ export class TaskFollower {
           taskReadDue = false;
           waitedMs = 0;
           const task = await this.#read(over.signal, async () =>
-            this.storage.getTask(taskId, { view: 'summary' }),
+            tasks.getTask(taskId, { view: 'summary' }),
           );
           if (task === null) {
             throw new TaskNotFoundError(taskId);
@@ -107,7 +108,7 @@ export class TaskFollower {
             continue;
           }
           if (isTerminal(task.status)) {
-            yield* this.#missingEnd(task, task.status, seen, over.signal);
+            yield* this.#missingEnd(tasks, task, task.status, seen, over.signal);
             return;
           }
         }
@@ -127,6 +128,7 @@ export class TaskFollower {
 
   /** The end of an ended task, unless the follower has seen it before. */
   async *#missingEnd(
+    tasks: TaskOperations,
     task: TaskSummary,
     status: TerminalStatus,
     seen: number,
@@ -138,7 +140,7 @@ export class TaskFollower {
     }
     if (lastEventSequence > 0) {
       const [last] = await this.#read(signal, async () =>
-        this.storage.listEvents(taskId, { afterSequence: lastEventSequence - 1, limit: 1 }),
+        tasks.listEvents(taskId, { afterSequence: lastEventSequence - 1, limit: 1 }),
       );
       if (last !== undefined && last.status !== null && isTerminal(last.status)) {
         return;

@@ -17,6 +17,7 @@ const DEFAULT_TIMEOUT_SECONDS = 3600;
 /** What a run needs to know about its task. */
 export interface TaskJob {
   readonly taskId: string;
+  readonly tenantId: string;
   readonly instruction: string;
   readonly maxSteps: number;
   readonly timeoutSeconds: number;
@@ -69,6 +70,7 @@ export async function restoreJob(task: Task, sources: JobSources): Promise<TaskJ
   const { conversationHistory, executionStatistics, sandboxInfo } = task;
   return {
     taskId: task.taskId,
+    tenantId: task.tenantId,
     instruction: task.query,
     maxSteps: task.maxSteps,
     timeoutSeconds: timeoutSecondsOf(request.runningConfig),
@@ -115,6 +117,7 @@ function parseStored(taskId: string, stored: unknown): RunAgentInstruction {
   return parsed.data;
 }
 
+/** The submission has found it in the scope of its caller. */
 async function readPrevious(taskId: string, storage: TaskStorage): Promise<PreviousTask> {
   return toPreviousTask(taskId, isTaskId(taskId) ? await storage.getTask(taskId) : null);
 }

@@ -1,9 +1,10 @@
 import type { JsonObject } from '../../task/json.js';
 import { isTerminal } from '../../task/task-lifecycle.js';
-import type { TaskStorage } from '../../task/task-storage.js';
+import type { TaskOperations } from '../../task/task-storage.js';
 import type { NewTask, Task } from '../../task/task.js';
 import { AgentError, InvalidRequestError } from '../agent-errors.js';
 import { storableJson } from '../storable-text.js';
+import { newTaskTenantOf, type TaskScope } from '../task-scope.js';
 import { sandboxInfoOf, type RunAgentInstruction } from '../wire/agent-requests.js';
 import { maskRequest } from '../wire/secrets.js';
 import { isTaskId } from '../wire/task-id.js';
@@ -42,12 +43,13 @@ export function storedRequest(request: RunAgentInstruction): JsonObject {
  * @throws {InvalidRequestError} when it names another sandbox than the task that it continues
  */
 export async function prepareSubmission(
+  scope: TaskScope,
   taskId: string,
   request: RunAgentInstruction,
-  { storage, globalConfig, keyRing }: JobSources,
+  { globalConfig, keyRing }: Omit<JobSources, 'storage'>,
   { isQueued, maxAttempts }: Sharing,
 ): Promise<TaskSubmission> {
-  const previous = await findPrevious(request, storage);
+  const previous = await findPrevious(request, scope.tasks);
   const runningConfig = await globalConfig.effectiveFor(request.runningConfig);
   const effective = storableJson({ ...request, runningConfig }, 'request');
   const isShared = isQueued || maxAttempts > 1;
@@ -60,9 +62,11 @@ export async function prepareSubmission(
     );
   }
   const maxSteps = runningConfig.steps ?? DEFAULT_MAX_STEPS;
+  const tenantId = newTaskTenantOf(scope);
   return {
     newTask: {
       taskId,
+      tenantId,
       query: request.instruction,
       maxSteps,
       sandboxInfo: sandboxInfoOf(request.sandbox) ?? previous?.sandboxInfo,
@@ -73,6 +77,7 @@ export async function prepareSubmission(
     },
     job: {
       taskId,
+      tenantId,
       instruction: request.instruction,
       maxSteps,
       timeoutSeconds: timeoutSecondsOf(runningConfig),
@@ -89,12 +94,12 @@ export async function prepareSubmission(
 
 async function findPrevious(
   { previousTaskId, sandbox }: RunAgentInstruction,
-  storage: TaskStorage,
+  tasks: TaskOperations,
 ): Promise<Task | null> {
   if (previousTaskId === undefined) {
     return null;
   }
-  const previous = isTaskId(previousTaskId) ? await storage.getTask(previousTaskId) : null;
+  const previous = isTaskId(previousTaskId) ? await tasks.getTask(previousTaskId) : null;
   if (previous === null) {
     throw new AgentError(
       'TASK_NOT_FOUND',

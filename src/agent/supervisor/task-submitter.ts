@@ -1,13 +1,15 @@
 import { isDeepStrictEqual } from 'node:util';
 import { Logger } from '@nestjs/common';
-import { TaskLimitReachedError, TaskStorageError } from '../../task/errors.js';
+import { TaskStorageError } from '../../task/errors.js';
 import type { NewTaskEvent } from '../../task/task-event.js';
-import { DEFAULT_TENANT_ID, type NewTask } from '../../task/task.js';
+import type { NewTask } from '../../task/task.js';
 import { AgentError } from '../agent-errors.js';
 import type { AgentSettings } from '../agent-options.js';
 import type { AgentRunner } from '../agent-runner.js';
 import { describeError } from '../describe-error.js';
+import { newTaskTenantOf, type TaskScope } from '../task-scope.js';
 import type { RunAgentInstruction } from '../wire/agent-requests.js';
+import { explainLimit } from './limit-explanation.js';
 import { newTaskId } from './new-task-id.js';
 import { isUnavailable, retryWhileUnavailable } from './storage-retry.js';
 import type { JobSources } from './task-job.js';
@@ -50,6 +52,7 @@ export class TaskSubmitter {
   constructor(private readonly context: TaskSubmitterContext) {}
 
   /**
+   * @param scope whose the task is, and among whose tasks an earlier one is looked for
    * @param idempotencyKey gives the task of an earlier submission with the same key and request
    * @param assertOpen throws when nothing new may be started any more
    * @throws {AgentError} when the request is refused, `IDEMPOTENCY_KEY_REUSED` when the key belongs
@@ -57,13 +60,15 @@ export class TaskSubmitter {
    * @throws {TaskLimitReachedError} when there is no room for another active task
    */
   async submit(
+    scope: TaskScope,
     request: RunAgentInstruction,
     idempotencyKey: string | null,
     runner: AgentRunner,
     assertOpen: () => void,
   ): Promise<SubmittedTask> {
-    const taskId = newTaskId(DEFAULT_TENANT_ID, idempotencyKey);
-    const submit = async () => this.#submit(taskId, request, idempotencyKey, runner, assertOpen);
+    const taskId = newTaskId(newTaskTenantOf(scope), idempotencyKey);
+    const submit = async () =>
+      this.#submit(scope, taskId, request, idempotencyKey, runner, assertOpen);
     if (idempotencyKey === null) {
       return submit();
     }
@@ -81,6 +86,7 @@ export class TaskSubmitter {
   }
 
   async #submit(
+    scope: TaskScope,
     taskId: string,
     request: RunAgentInstruction,
     idempotencyKey: string | null,
@@ -90,7 +96,7 @@ export class TaskSubmitter {
     const { settings, runs } = this.context;
     for (let tries = 0; tries < MAX_TRIES; tries += 1) {
       if (idempotencyKey !== null) {
-        if (await this.#isRepeated(taskId, request)) {
+        if (await this.#isRepeated(scope, taskId, request)) {
           return { taskId, isNew: false };
         }
         const doubt = this.#doubts.get(taskId);
@@ -102,7 +108,7 @@ export class TaskSubmitter {
       const isQueued = settings.whenFull === 'queue';
       const maxAttempts = runner.resumable === true ? settings.maxAttempts : 1;
       const sharing = { isQueued, maxAttempts };
-      const submission = await prepareSubmission(taskId, request, this.context, sharing);
+      const submission = await prepareSubmission(scope, taskId, request, this.context, sharing);
       if (idempotencyKey !== null) {
         await runs.makeWay(taskId);
       }
@@ -112,8 +118,8 @@ export class TaskSubmitter {
       // Asked again, because preparing takes a while.
       assertOpen();
       const created = isQueued
-        ? this.#queue(submission.newTask, idempotencyKey)
-        : this.#start(submission, idempotencyKey, runner);
+        ? this.#queue(scope, submission.newTask, idempotencyKey)
+        : this.#start(scope, submission, idempotencyKey, runner);
       if (await created) {
         return { taskId, isNew: true };
       }
@@ -125,8 +131,12 @@ export class TaskSubmitter {
   }
 
   /** @returns whether an earlier submission of the same request has made the task */
-  async #isRepeated(taskId: string, request: RunAgentInstruction): Promise<boolean> {
-    const task = await this.context.storage.getTask(taskId);
+  async #isRepeated(
+    { tasks }: TaskScope,
+    taskId: string,
+    request: RunAgentInstruction,
+  ): Promise<boolean> {
+    const task = await tasks.getTask(taskId);
     if (task === null) {
       return false;
     }
@@ -140,10 +150,13 @@ export class TaskSubmitter {
   }
 
   /** @returns `false` when the id is taken */
-  async #queue(newTask: NewTask, idempotencyKey: string | null): Promise<boolean> {
-    const { storage } = this.context;
+  async #queue(
+    { tasks }: TaskScope,
+    newTask: NewTask,
+    idempotencyKey: string | null,
+  ): Promise<boolean> {
     try {
-      return await storage.createTask(newTask, { queue: true, events: [STARTING] });
+      return await tasks.createTask(newTask, { queue: true, events: [STARTING] });
     } catch (error) {
       if (isUnavailable(error) && idempotencyKey === null) {
         void this.#remove(newTask.taskId);
@@ -154,15 +167,16 @@ export class TaskSubmitter {
 
   /** @returns `false` when the id is taken */
   async #start(
+    { tasks }: TaskScope,
     { newTask, job }: TaskSubmission,
     idempotencyKey: string | null,
     runner: AgentRunner,
   ): Promise<boolean> {
-    const { storage, keeper, runs, settings } = this.context;
+    const { keeper, runs, settings } = this.context;
     const { maxTasks, maxTasksPerTenant } = settings;
     const run = runs.addIfRoom(job, runner);
     const span = keeper.beginSpan();
-    const creating = storage.createTask(newTask, {
+    const creating = tasks.createTask(newTask, {
       maxActiveTasks: maxTasks,
       maxActiveTasksPerTenant: maxTasksPerTenant ?? undefined,
       lease: { owner: keeper.owner, leaseMs: keeper.leaseMs },
@@ -180,7 +194,7 @@ export class TaskSubmitter {
     } catch (error) {
       if (!isUnavailable(error)) {
         runs.discard(run);
-        throw explained(error, settings);
+        throw explainLimit(error, settings);
       }
       if (idempotencyKey === null) {
         runs.discard(run);
@@ -231,24 +245,4 @@ export class TaskSubmitter {
       return false;
     }
   }
-}
-
-/** Says which setting a limit comes from. */
-function explained(error: unknown, settings: AdmissionSettings): unknown {
-  if (!(error instanceof TaskLimitReachedError)) {
-    return error;
-  }
-  const { limit } = error;
-  if (limit === settings.maxTasks) {
-    return new TaskLimitReachedError(
-      limit,
-      `The service has reached its limit of ${limit} active tasks (TASK_MAX_TASKS); try again when one has ended`,
-    );
-  }
-  return limit === settings.maxTasksPerTenant
-    ? new TaskLimitReachedError(
-        limit,
-        `The tenant has reached its limit of ${limit} active tasks (TASK_MAX_TASKS_PER_TENANT); try again when one has ended`,
-      )
-    : error;
 }

@@ -3,10 +3,12 @@ import { isTerminal } from '../../task/task-lifecycle.js';
 import { AgentError, ServiceStoppingError } from '../agent-errors.js';
 import type { AgentRunner } from '../agent-runner.js';
 import type { Cancellation } from '../cancellation.js';
+import { isInScope, type TaskScope } from '../task-scope.js';
 import type { RunAgentInstruction } from '../wire/agent-requests.js';
 import { endsWithin } from './alarm.js';
 import { cancelled } from './task-ending.js';
 import { terminalEvent } from './task-record.js';
+import type { TaskRun } from './task-run.js';
 import { TaskSubmitter, type SubmittedTask, type TaskSubmitterContext } from './task-submitter.js';
 
 /** How long a cancellation waits for the storage. */
@@ -35,6 +37,7 @@ export class TaskSupervisor {
    * @throws {TaskLimitReachedError} when there is no room for another active task
    */
   async submit(
+    scope: TaskScope,
     request: RunAgentInstruction,
     idempotencyKey: string | null = null,
   ): Promise<SubmittedTask> {
@@ -46,20 +49,20 @@ export class TaskSupervisor {
         'This service runs no tasks; set AGENT_COMMAND to the program that does, or provide an AGENT_RUNNER',
       );
     }
-    return this.#submitter.submit(request, idempotencyKey, runner, () => this.#assertOpen());
+    return this.#submitter.submit(scope, request, idempotencyKey, runner, () => this.#assertOpen());
   }
 
   /** @throws {TaskStorageError} `UNAVAILABLE` when the end could not be stored in time */
-  async cancel(taskId: string): Promise<Cancellation> {
-    const { storage, clock, runs } = this.context;
-    const run = runs.get(taskId);
+  async cancel(scope: TaskScope, taskId: string): Promise<Cancellation> {
+    const { clock } = this.context;
+    const run = this.#runIn(scope, taskId);
     const stoppedHere = run?.stop(cancelled()) ?? false;
     if (run !== undefined && !(await endsWithin(clock, CANCEL_LIMIT_MS, run.recorded))) {
       throw new TaskStorageError('UNAVAILABLE', `The end of task ${taskId} is not stored yet`);
     }
     try {
       const { status, finalState } = cancelled();
-      const found = await storage.updateTask(
+      const found = await scope.tasks.updateTask(
         taskId,
         { status, finalState },
         { events: [terminalEvent(cancelled())] },
@@ -76,11 +79,10 @@ export class TaskSupervisor {
   }
 
   /** @returns `false` when the task does not exist */
-  async delete(taskId: string): Promise<boolean> {
-    const { storage, runs } = this.context;
-    const deleted = await storage.deleteTask(taskId);
+  async delete(scope: TaskScope, taskId: string): Promise<boolean> {
+    const deleted = await scope.tasks.deleteTask(taskId);
     if (deleted) {
-      runs.lookAt(taskId);
+      this.context.runs.lookAt(taskId);
     }
     return deleted;
   }
@@ -100,6 +102,12 @@ export class TaskSupervisor {
     this.refuseNewTasks();
     this.#stopped ??= this.context.runs.stop(graceMs);
     return this.#stopped;
+  }
+
+  /** A run of this process, unless its task is another tenant's. */
+  #runIn(scope: TaskScope, taskId: string): TaskRun | undefined {
+    const run = this.context.runs.get(taskId);
+    return run !== undefined && isInScope(scope, run.job.tenantId) ? run : undefined;
   }
 
   #assertOpen(): void {

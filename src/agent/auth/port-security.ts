@@ -1,0 +1,86 @@
+import type { ServerCredentials, ServerInterceptor } from '@grpc/grpc-js';
+import { ConfigurationError } from '../../config/configuration-error.js';
+import { systemClock, type Clock } from '../../task/clock.js';
+import { createServerCredentials, type TlsOptions } from '../grpc/server-credentials.js';
+import { parseAccessTokens, TOKENS_OPTION } from './access-tokens.js';
+import { CallGate } from './call-gate.js';
+import { assertProtected } from './listen-policy.js';
+import { RateLimiter } from './rate-limiter.js';
+import { WatchedFiles } from './watched-files.js';
+
+/** Who may call, and how he says who he is. */
+export interface AuthOptions {
+  /**
+   * A JSON file with the hashes of tokens: `[{ "tokenHash": "...", "tenant": "acme", "role": "run" }]`.
+   * The tenant `*` is all tenants. It is read again when it changes.
+   */
+  tokensFile: string;
+  /** How many calls a token may make in a second, at least 1. Default: as many as it likes. */
+  callsPerSecond?: number | undefined;
+}
+
+/** Who reaches the port, and how. */
+export interface PortSecurityOptions {
+  /** Default: nothing is encrypted. */
+  tls?: TlsOptions | undefined;
+  /** Default: everybody who reaches the port may do everything. */
+  auth?: AuthOptions | undefined;
+  /** Listens beyond this machine even where everybody would be let in. Default `false`. */
+  allowInsecure?: boolean | undefined;
+  /** Where time comes from. Default: the machine's clock. */
+  clock?: Clock | undefined;
+}
+
+/** {@link PortSecurityOptions}, made into what a server of grpc-js takes. */
+export interface PortSecurity {
+  /** `null`: nothing is encrypted. */
+  readonly credentials: ServerCredentials | null;
+  readonly interceptors: readonly ServerInterceptor[];
+  /** Nothing is read from files any more. */
+  stop(): void;
+}
+
+/**
+ * @param url address and port to listen on
+ * @param hasOwnCredentials whether the application brings credentials of its own
+ * @throws {ConfigurationError} when a file cannot be used, or strangers would be let in
+ */
+export function createPortSecurity(
+  url: string,
+  hasOwnCredentials: boolean,
+  { tls, auth, allowInsecure = false, clock = systemClock }: PortSecurityOptions,
+): PortSecurity {
+  if (hasOwnCredentials && tls !== undefined) {
+    throw new ConfigurationError(
+      'The options tls and server.credentials are both set; leave one of them out',
+    );
+  }
+  if (!allowInsecure) {
+    assertProtected({
+      url,
+      isEncrypted: tls !== undefined || hasOwnCredentials,
+      verifiesClients: tls?.clientCaFile !== undefined,
+      requiresTokens: auth !== undefined,
+    });
+  }
+  const encryption = tls === undefined ? null : createServerCredentials(tls, clock);
+  const authentication = auth === undefined ? null : createAuthentication(auth, clock);
+  return {
+    credentials: encryption?.credentials ?? null,
+    interceptors: authentication === null ? [] : [authentication.gate.intercept],
+    stop: () => {
+      encryption?.stop();
+      authentication?.tokens.stop();
+    },
+  };
+}
+
+function createAuthentication({ tokensFile, callsPerSecond }: AuthOptions, clock: Clock) {
+  const tokens = new WatchedFiles({
+    files: [{ option: TOKENS_OPTION, path: tokensFile }],
+    parse: ([content = Buffer.alloc(0)]) => parseAccessTokens(content),
+    clock,
+  });
+  const rateLimiter = callsPerSecond === undefined ? null : new RateLimiter(callsPerSecond, clock);
+  return { tokens, gate: new CallGate(tokens, rateLimiter) };
+}

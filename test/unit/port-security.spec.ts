@@ -1,0 +1,129 @@
+import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ServerCredentials } from '@grpc/grpc-js';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { createAgentGrpcOptions, readPortSecurity } from '../../src/agent/index.js';
+import { certificatePath } from '../support/certificates.js';
+import { ManualClock } from '../support/manual-clock.js';
+import { TokensFile } from '../support/tokens-file.js';
+
+const CERT = certificatePath('server.crt');
+const KEY = certificatePath('server.key');
+const CLIENT_CA = certificatePath('ca.crt');
+
+const TLS = { GRPC_TLS_CERT: CERT, GRPC_TLS_KEY: KEY };
+const INSECURE = { GRPC_ALLOW_INSECURE: '1' };
+
+describe('Who reaches the port', () => {
+  let tokens: TokensFile;
+
+  beforeEach(async () => {
+    tokens = await TokensFile.create([]);
+  });
+  afterEach(async () => tokens.remove());
+
+  function listen(url: string, variables: Record<string, string> = {}) {
+    const security = readPortSecurity(new Map(Object.entries(variables)));
+    createAgentGrpcOptions({ url, ...security, clock: new ManualClock() });
+  }
+
+  it.each([
+    '127.0.0.1:1',
+    '127.8.9.10:1',
+    'localhost:1',
+    '[::1]:1',
+    '[::ffff:127.0.0.1]:1',
+    'unix:/run/agent.sock',
+  ])('is left to this machine at %s', (url) => {
+    expect(() => listen(url)).not.toThrow();
+  });
+
+  it.each([
+    '0.0.0.0:1',
+    '[::]:1',
+    '192.168.1.7:1',
+    'agent.internal:1',
+    'localhost.evil.com:1',
+    '[::ffff:10.0.0.1]:1',
+  ])('is everybody at %s, unless they are asked who they are', (url) => {
+    const withTokens = { GRPC_AUTH_TOKENS_FILE: tokens.path };
+    const letsEverybodyIn =
+      /^The service would listen on .* and let everybody in; write 127\.0\.0\.1, or set .*GRPC_ALLOW_INSECURE=1/;
+    expect(() => listen(url)).toThrow(letsEverybodyIn);
+    expect(() => listen(url, TLS)).toThrow(letsEverybodyIn);
+    expect(() => listen(url, withTokens)).toThrow(
+      /where tokens would travel unencrypted; set GRPC_TLS_CERT and GRPC_TLS_KEY, or GRPC_ALLOW_INSECURE=1/,
+    );
+    expect(() => listen(url, { ...TLS, ...withTokens })).not.toThrow();
+    expect(() => listen(url, { ...TLS, GRPC_TLS_CLIENT_CA: CLIENT_CA })).not.toThrow();
+    expect(() => listen(url, INSECURE)).not.toThrow();
+    expect(() => listen(url, { ...INSECURE, ...withTokens })).not.toThrow();
+  });
+
+  it('is told from credentials of the application itself', () => {
+    const own = { credentials: ServerCredentials.createInsecure() };
+    const url = '127.0.0.1:1';
+    expect(() => createAgentGrpcOptions({ url, server: own })).not.toThrow();
+    const tls = { certFile: CERT, keyFile: KEY };
+    expect(() => createAgentGrpcOptions({ url, tls, server: own })).toThrow(/are both set/);
+  });
+
+  it.each<[string, Record<string, string>, RegExp]>([
+    ['no key', { GRPC_TLS_CERT: CERT }, /^GRPC_TLS_KEY is not set, and TLS needs it; write/],
+    ['no certificate', { GRPC_TLS_KEY: KEY }, /^GRPC_TLS_CERT is not set/],
+    ['only authorities', { GRPC_TLS_CLIENT_CA: CLIENT_CA }, /^GRPC_TLS_CERT is not set/],
+    [
+      'a file that is not there',
+      { ...TLS, GRPC_TLS_KEY: '/nowhere' },
+      /^GRPC_TLS_KEY is "\/nowhere", which cannot be read; write/,
+    ],
+    [
+      'a certificate that is none',
+      { ...TLS, GRPC_TLS_CERT: KEY },
+      /^GRPC_TLS_CERT names a file that holds no certificate/,
+    ],
+    [
+      'a key that is none',
+      { ...TLS, GRPC_TLS_KEY: CERT },
+      /^GRPC_TLS_KEY names a file that holds no private key/,
+    ],
+    [
+      'a key of another certificate',
+      { ...TLS, GRPC_TLS_KEY: certificatePath('client.key') },
+      /^GRPC_TLS_KEY does not belong to the certificate of GRPC_TLS_CERT; write/,
+    ],
+    [
+      'authorities that are none',
+      { ...TLS, GRPC_TLS_CLIENT_CA: KEY },
+      /^GRPC_TLS_CLIENT_CA names a file that holds no certificate/,
+    ],
+    [
+      'no file of tokens',
+      { GRPC_AUTH_TOKENS_FILE: '/nowhere' },
+      /^GRPC_AUTH_TOKENS_FILE is "\/nowhere", which cannot be read/,
+    ],
+    [
+      'a limit without tokens',
+      { GRPC_RATE_LIMIT_PER_SECOND: '5' },
+      /^GRPC_RATE_LIMIT_PER_SECOND is 5, and limits the calls of tokens; set GRPC_AUTH_TOKENS_FILE/,
+    ],
+    [
+      'a limit of nothing',
+      { GRPC_RATE_LIMIT_PER_SECOND: '0' },
+      /^GRPC_RATE_LIMIT_PER_SECOND is "0"; write a whole number from 1/,
+    ],
+  ])('is not served with %s, and one sentence says so', (_what, variables, sentence) => {
+    expect(() => listen('127.0.0.1:1', variables)).toThrow(sentence);
+  });
+
+  it('is not served with a broken certificate in a chain', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'chain-'));
+    const chain = join(folder, 'chain.crt');
+    await copyFile(CERT, chain);
+    const broken = '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n';
+    await writeFile(chain, broken, { flag: 'a' });
+    expect(() => listen('127.0.0.1:1', { ...TLS, GRPC_TLS_CERT: chain })).toThrow(/^GRPC_TLS_CERT/);
+    await rm(folder, { recursive: true });
+  });
+});
