@@ -66,7 +66,10 @@ it('reads a large task that compresses well beside no other', async () => {
   }
   await storage.createTask(newTask('small'));
   const bytes: number[] = [];
-  const { query: original } = pg.Client.prototype;
+  const original: (...sent: readonly unknown[]) => unknown = Reflect.get(
+    pg.Client.prototype,
+    'query',
+  );
   const query = jest.spyOn(pg.Client.prototype, 'query');
   query.mockImplementation(function (this: pg.Client, ...sent: readonly unknown[]) {
     const withMeasure = sent.map((argument) =>
