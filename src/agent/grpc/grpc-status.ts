@@ -5,6 +5,7 @@ import { z } from 'zod';
 import {
   InvalidTaskError,
   TaskStorageError,
+  UnreadableTaskError,
   type TaskStorageErrorCode,
 } from '../../task/errors.js';
 import { AgentError, InvalidRequestError, type AgentErrorCode } from '../agent-errors.js';
@@ -87,6 +88,14 @@ export function toCallFailure(error: unknown): CallFailure {
       reason: error.code,
       ...(error instanceof InvalidRequestError && { field: error.field }),
       isInternal: false,
+    };
+  }
+  if (error instanceof UnreadableTaskError) {
+    return {
+      code: STORAGE_STATUSES.CORRUPT,
+      message: `${error.message}; an operator must mend or delete it`,
+      reason: error.code,
+      isInternal: true,
     };
   }
   if (error instanceof TaskStorageError) {
