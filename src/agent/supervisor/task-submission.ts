@@ -3,14 +3,15 @@ import { isTerminal } from '../../task/task-lifecycle.js';
 import type { TaskStorage } from '../../task/task-storage.js';
 import type { NewTask, Task } from '../../task/task.js';
 import { AgentError, InvalidRequestError } from '../agent-errors.js';
+import type { RedactionRules } from '../redaction/redaction-rules.js';
 import { storableJson } from '../storable-text.js';
 import { sandboxInfoOf, type RunAgentInstruction } from '../wire/agent-requests.js';
-import { maskRequest } from '../wire/secrets.js';
 import { isTaskId } from '../wire/task-id.js';
 import {
   hasSecrets,
   timeoutSecondsOf,
   toPreviousTask,
+  withoutSecrets,
   type JobSources,
   type TaskJob,
 } from './task-job.js';
@@ -32,8 +33,8 @@ export interface Sharing {
 }
 
 /** What is stored of a request, without its secrets. */
-export function storedRequest(request: RunAgentInstruction): JsonObject {
-  return maskRequest(storableJson(request, 'request'));
+export function storedRequest(request: RunAgentInstruction, redaction: RedactionRules): JsonObject {
+  return withoutSecrets(storableJson(request, 'request'), redaction);
 }
 
 /**
@@ -44,14 +45,14 @@ export function storedRequest(request: RunAgentInstruction): JsonObject {
 export async function prepareSubmission(
   taskId: string,
   request: RunAgentInstruction,
-  { storage, globalConfig, keyRing }: JobSources,
+  { storage, globalConfig, keyRing, redaction }: JobSources,
   { isQueued, maxAttempts }: Sharing,
 ): Promise<TaskSubmission> {
   const previous = await findPrevious(request, storage);
   const runningConfig = await globalConfig.effectiveFor(request.runningConfig);
   const effective = storableJson({ ...request, runningConfig }, 'request');
   const isShared = isQueued || maxAttempts > 1;
-  const mayBeShared = keyRing !== null || !hasSecrets(effective);
+  const mayBeShared = keyRing !== null || !hasSecrets(effective, redaction);
   const attempts = mayBeShared ? maxAttempts : 1;
   if (isQueued && !mayBeShared) {
     throw new AgentError(
@@ -59,14 +60,15 @@ export async function prepareSubmission(
       'The request carries secrets, and a queued request is stored until a replica has room for it; set TASK_STORAGE_ENCRYPTION_KEYS, so that they are stored encrypted, or send the request without them',
     );
   }
+  const sandboxInfo = sandboxInfoOf(request.sandbox) ?? previous?.sandboxInfo;
   const maxSteps = runningConfig.steps ?? DEFAULT_MAX_STEPS;
   return {
     newTask: {
       taskId,
       query: request.instruction,
       maxSteps,
-      sandboxInfo: sandboxInfoOf(request.sandbox) ?? previous?.sandboxInfo,
-      requestData: storedRequest(request),
+      sandboxInfo: sandboxInfo && redaction.redact('sandboxInfo', sandboxInfo),
+      requestData: storedRequest(request, redaction),
       sealedRequest:
         isShared && keyRing !== null ? keyRing.seal(JSON.stringify(effective), taskId) : null,
       maxAttempts: attempts,
