@@ -4,6 +4,7 @@ import type { AgentOutcome, AgentProgress, AgentRun, AgentRunner } from '../agen
 import { storableJson } from '../storable-text.js';
 import { QuotedSecrets } from '../supervisor/quoted-secrets.js';
 import type { RedactionRules } from './redaction-rules.js';
+import { runMasked } from './run-masked.js';
 
 const PROGRESS_FIELDS = ['executionStatistics', 'conversationHistory', 'sandboxInfo'] as const;
 
@@ -26,24 +27,16 @@ export class RedactingRunner implements AgentRunner {
   async run(run: AgentRun): Promise<AgentOutcome> {
     const secrets = new QuotedSecrets(run.request);
     secrets.add(this.rules.secretsIn('requestData', run.request));
-    const redact = <T extends AgentProgress>(progress: T): T =>
-      secrets.maskTexts({ ...progress, ...this.#redactFields(progress, secrets) });
-    try {
-      const outcome = await this.inner.run({
-        ...run,
-        reportStage: async (stage, message) =>
-          run.reportStage(secrets.maskText(stage), secrets.maskText(message)),
-        saveProgress: async (progress) => run.saveProgress(redact(progress)),
-      });
-      return redact(outcome);
-    } catch (error) {
-      const message = error instanceof Error ? error.message : error;
-      throw new Error(secrets.maskText(message), { cause: error });
-    }
+    return runMasked(
+      run,
+      secrets,
+      async (maskedRun) => this.inner.run(maskedRun),
+      (progress) => this.#redact(progress, secrets),
+    );
   }
 
   /** Not every runner is checked by TypeScript. */
-  #redactFields(progress: AgentProgress, secrets: QuotedSecrets): AgentProgress {
+  #redact(progress: AgentProgress, secrets: QuotedSecrets): AgentProgress {
     const redacted: AgentProgress = {};
     for (const field of PROGRESS_FIELDS) {
       const json: unknown = progress[field];

@@ -1,0 +1,31 @@
+import type { AgentOutcome, AgentProgress, AgentRun } from '../agent-runner.js';
+import type { QuotedSecrets } from '../supervisor/quoted-secrets.js';
+
+/**
+ * Lets work run a task, and masks the secrets in all that it says: stages, progress, outcome and error.
+ *
+ * @param redact what becomes of progress before its texts are masked; it may add to the secrets
+ */
+export async function runMasked(
+  run: AgentRun,
+  secrets: QuotedSecrets,
+  work: (run: AgentRun) => Promise<AgentOutcome>,
+  redact: (progress: AgentProgress) => AgentProgress = () => ({}),
+): Promise<AgentOutcome> {
+  const masked = <T extends AgentProgress>(progress: T): T => {
+    const redacted = { ...progress, ...redact(progress) };
+    return secrets.maskTexts(redacted);
+  };
+  try {
+    const outcome = await work({
+      ...run,
+      reportStage: async (stage, message) =>
+        run.reportStage(secrets.maskText(stage), secrets.maskText(message)),
+      saveProgress: async (progress) => run.saveProgress(masked(progress)),
+    });
+    return masked(outcome);
+  } catch (error) {
+    const message = error instanceof Error ? error.message : error;
+    throw new Error(secrets.maskText(message), { cause: error });
+  }
+}
