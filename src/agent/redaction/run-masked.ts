@@ -17,15 +17,25 @@ export async function runMasked(
     return secrets.maskTexts(redacted);
   };
   try {
+    const { taskId, instruction, maxSteps, request, previous, attempt, saved, signal } = run;
     const outcome = await work({
-      ...run,
+      // One by one, because a run may be an object of a class, of which a spread takes a part only.
+      taskId,
+      instruction,
+      maxSteps,
+      request,
+      previous,
+      attempt,
+      saved,
+      signal,
       reportStage: async (stage, message) =>
         run.reportStage(secrets.maskText(stage), secrets.maskText(message)),
       saveProgress: async (progress) => run.saveProgress(masked(progress)),
     });
     return masked(outcome);
   } catch (error) {
-    const message = error instanceof Error ? error.message : error;
-    throw new Error(secrets.maskText(message), { cause: error });
+    const message = String(error instanceof Error ? error.message : error);
+    const maskedMessage = secrets.maskText(message);
+    throw maskedMessage === message ? error : new Error(maskedMessage, { cause: error });
   }
 }
