@@ -13,6 +13,16 @@ const LEVELS: readonly { readonly nest: LogLevel; readonly names: readonly strin
 /** The context under which Nest logs what stops a start, with a stack. */
 const START_FAILURE = 'ExceptionHandler';
 
+/**
+ * What could end a line, or tell a terminal to do something: control characters, separators of lines
+ * and paragraphs, and marks that turn the direction of text.
+ */
+const NOT_PRINTABLE = /[\p{Cc}\p{Zl}\p{Zp}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
+
+function escaped(character: string): string {
+  return character === '\n' ? '\\n' : `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+}
+
 /** Logs to the console; quiet about Nest's own wiring while the service starts. */
 export class ServiceLogger extends ConsoleLogger {
   constructor() {
@@ -23,6 +33,21 @@ export class ServiceLogger extends ConsoleLogger {
   logFrom(name: string): void {
     const least = LEVELS.findIndex(({ names }) => names.includes(name.toLowerCase()));
     this.setLogLevels(LEVELS.slice(0, least + 1).map(({ nest }) => nest));
+  }
+
+  /** Ids, instructions and what programs say come from strangers, who must not write lines of the log. */
+  protected override resolveMessage(message: unknown): unknown {
+    const resolved = super.resolveMessage(message);
+    return typeof resolved === 'string' ? resolved.replace(NOT_PRINTABLE, escaped) : resolved;
+  }
+
+  /** Indented, because the message of an error is part of its stack. */
+  protected override printStackTrace(stack: string | undefined): void {
+    if (stack === undefined) {
+      return;
+    }
+    const lines = stack.split('\n').map((line) => `    ${line.replace(NOT_PRINTABLE, escaped)}`);
+    super.printStackTrace(lines.join('\n'));
   }
 
   /** What stops the start is told by whoever started it, in one sentence instead of a stack. */

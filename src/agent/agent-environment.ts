@@ -24,6 +24,8 @@ export const agentEnvironment = z.object({
   TASK_STALE_RUNNING_MINUTES: agentParsers.staleRunningMinutes,
   /** The keys for secrets that must be stored. Not set: none is stored. */
   TASK_STORAGE_ENCRYPTION_KEYS: agentParsers.encryptionKeys,
+  /** Fields with secrets of the application, as paths separated by commas. Not set: none. */
+  TASK_REDACT_PATHS: agentParsers.redact,
   /** The address to listen on; `0.0.0.0` for all of them. */
   GRPC_HOST: text('127.0.0.1'),
   /** The port to listen on. */
@@ -54,6 +56,7 @@ export function readAgentOptions(source: EnvironmentSource): AgentModuleOptions 
     maxAttempts: variables.TASK_MAX_ATTEMPTS,
     staleRunningMinutes: variables.TASK_STALE_RUNNING_MINUTES,
     encryptionKeys: variables.TASK_STORAGE_ENCRYPTION_KEYS,
+    redact: variables.TASK_REDACT_PATHS,
     allowSetGlobalConfig: variables.ALLOW_SET_GLOBAL_CONFIG,
     logLevel: variables.LOG_LEVEL,
     instanceId: variables.TASK_INSTANCE_ID ?? `${hostname()}:${variables.GRPC_PORT}`,

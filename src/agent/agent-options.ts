@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { choice, flag, integer, readEnvironment, text } from '../config/environment.js';
 import { MAX_INTEGER } from '../task/value-parsers.js';
 import { KeyRing, parseEncryptionKeys } from './encryption/key-ring.js';
+import { redactionPaths, RedactionRules } from './redaction/redaction-rules.js';
 
 /** The injection token of the storage that the agent's module uses. */
 export const AGENT_STORAGE = Symbol('AGENT_STORAGE');
@@ -59,6 +60,12 @@ export interface AgentModuleOptions {
    * by commas: the first encrypts, all decrypt. Default: no secret is stored.
    */
   encryptionKeys?: string | undefined;
+  /**
+   * Fields with secrets of the application, as paths into a task's `requestData`, `sandboxInfo`,
+   * `conversationHistory` and `executionStatistics`, such as `sandboxInfo.*.token`: `*` is any one key
+   * or index. They reach the runner, and are masked in all that is stored. Default: none.
+   */
+  redact?: readonly string[] | undefined;
   /** Whether calls may set the global configuration. Default `false`. */
   allowSetGlobalConfig?: boolean | undefined;
   /** What `GetAgentInfo` answers as the log level; it changes no logging. Default `INFO`. */
@@ -86,6 +93,7 @@ export interface AgentSettings {
   readonly staleRunningMinutes: number | null;
   /** `null` when no secret is stored. */
   readonly keyRing: KeyRing | null;
+  readonly redaction: RedactionRules;
   readonly allowSetGlobalConfig: boolean;
   readonly logLevel: string;
   readonly instanceId: string;
@@ -103,6 +111,7 @@ export const agentParsers = {
   staleRunningMinutes: integer({ minimum: 1, maximum: MAX_INTEGER }),
   /** Never refused here, because the error would repeat it. */
   encryptionKeys: text(),
+  redact: redactionPaths,
   allowSetGlobalConfig: flag(false),
   logLevel: choice(LOG_LEVELS, 'INFO'),
   instanceId: text().refine(
@@ -116,7 +125,7 @@ export const agentParsers = {
 
 /** @throws {ConfigurationError} with one sentence for each option that is wrong */
 export function toAgentSettings(options: AgentModuleOptions): AgentSettings {
-  const { encryptionKeys, ...settings } = readEnvironment(
+  const { encryptionKeys, redact, ...settings } = readEnvironment(
     z.object(agentParsers),
     new Map<string, unknown>(Object.entries(options)),
   );
@@ -126,6 +135,7 @@ export function toAgentSettings(options: AgentModuleOptions): AgentSettings {
     maxTasksPerReplica: settings.maxTasksPerReplica ?? Infinity,
     staleRunningMinutes: settings.staleRunningMinutes ?? null,
     instanceId: settings.instanceId ?? `${hostname()}:${process.pid}`,
+    redaction: new RedactionRules(redact),
     keyRing: encryptionKeys === undefined ? null : new KeyRing(parseEncryptionKeys(encryptionKeys)),
   };
 }

@@ -29,6 +29,7 @@ import { AgentController } from './grpc/agent.controller.js';
 import { GlobalConfigController } from './grpc/global-config.controller.js';
 import { InstructionStream } from './grpc/instruction-stream.js';
 import { TaskServiceController } from './grpc/task-service.controller.js';
+import { withRedaction } from './redaction/redacting-runner.js';
 import { LeaseKeeper } from './supervisor/lease-keeper.js';
 import { leaseOwnerOf } from './supervisor/lease-owner.js';
 import { TaskClaimer } from './supervisor/task-claimer.js';
@@ -118,9 +119,9 @@ const providers: Provider[] = [
       settings: AgentSettings,
       runner: AgentRunner | null = null,
     ): TaskSupervisorContext => {
-      const { keyRing } = settings;
-      const sources = { storage, clock, keeper, runs, globalConfig, keyRing };
-      return { ...sources, settings, runner };
+      const { keyRing, redaction } = settings;
+      const sources = { storage, clock, keeper, runs, globalConfig, keyRing, redaction };
+      return { ...sources, settings, runner: withRedaction(runner, redaction) };
     },
   },
   {

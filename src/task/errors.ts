@@ -35,6 +35,23 @@ export class TaskStorageError extends Error {
   }
 }
 
+/** What is stored of a task cannot be understood: somebody else wrote it, or changed it by hand. */
+export class UnreadableTaskError extends TaskStorageError {
+  override readonly name = 'UnreadableTaskError';
+
+  /**
+   * @param reason where and what: the name of the column or field, and what it should hold, never what
+   *   it does hold, which may be confidential
+   */
+  constructor(
+    readonly taskId: string,
+    readonly reason: string,
+    options?: ErrorOptions,
+  ) {
+    super('CORRUPT', `Task ${taskId} cannot be read: ${reason}`, options);
+  }
+}
+
 /** A value that no backend stores. `field` is its path, such as `requestData.steps[2].text`. */
 export class InvalidTaskError extends TaskStorageError {
   override readonly name = 'InvalidTaskError';

@@ -66,14 +66,15 @@ export interface RenewLeasesOptions extends LeaseTerm {
 export interface TaskLeases {
   /**
    * Claims queued tasks, the one first that was queued first. A tenant at its limit is passed over.
-   * Counting and claiming are one atomic step.
+   * Counting and claiming are one atomic step. A task that cannot be read is not answered: it is
+   * ended as `error`, because nobody can run it, and the others are claimed.
    */
   claimQueued(options: ClaimQueuedOptions): Promise<readonly ClaimedTask[]>;
 
   /**
    * Claims active tasks whose lease has ended, the one first whose lease ended first. Of several
    * processes that ask at once, each task goes to one. The status stays as it is: a claimed task may
-   * be `running`.
+   * be `running`. A task that cannot be read is ended as with `claimQueued`.
    */
   claimExpired(options: ClaimExpiredOptions): Promise<readonly ClaimedTask[]>;
 

@@ -73,9 +73,22 @@ export interface ListTasksOptions {
   view?: TaskView | undefined;
 }
 
+/** A task of a list that is stored and cannot be understood. */
+export interface UnreadableTask {
+  readonly taskId: string;
+  /** Where and what: the name of the column, and what it should hold. */
+  readonly reason: string;
+}
+
 /** One page of a list. */
 export interface TaskPage<T> {
   readonly tasks: readonly T[];
+  /**
+   * Tasks of this page that cannot be read, in the order of the list, so that one of them does not hide
+   * all others; `getTask` of each rejects with `CORRUPT`. Left out when there are none. They count
+   * against `limit`.
+   */
+  readonly unreadable?: readonly UnreadableTask[];
   /** Where the next page starts; `null` when this was the last one. */
   readonly nextPageToken: string | null;
 }
@@ -110,6 +123,7 @@ export interface TaskOperations {
    * Reads a task, or only its summary, whose cost does not grow with what the task carries.
    *
    * @returns the task, or `null` when it does not exist
+   * @throws {UnreadableTaskError} when what is stored of it cannot be understood
    */
   getTask(
     taskId: string,

@@ -117,6 +117,28 @@ describeAgentService(
       });
     });
 
+    it('takes no endpoint with credentials, which it could not keep', async () => {
+      const apiEndpoint = 'https://user:pass-word@host';
+      const calls = [
+        [
+          'SetGlobalCommonConfig',
+          { commonConfig: { authorizationInfo: { apiEndpoint } } },
+          'commonConfig.authorizationInfo.apiEndpoint carries credentials',
+        ],
+        [
+          'SetGlobalGroundingLLMConfig',
+          { llmConfig: { apiEndpoint } },
+          'llmConfig.apiEndpoint carries credentials',
+        ],
+      ] as const;
+      for (const [method, request, problem] of calls) {
+        const error = await statusOf(call(method, request));
+        expect(error.code).toBe(status.INVALID_ARGUMENT);
+        expect(error.details).toContain(problem);
+        expect(error.details).not.toContain('pass-word');
+      }
+    });
+
     it('keeps a key when a client sets what it has read', async () => {
       await call('SetGlobalCommonConfig', { commonConfig });
       const read = await call('GetGlobalCommonConfig');

@@ -276,12 +276,17 @@ it('reads times and JSON whatever the application and the database make of them'
   }
 });
 
-it('says which row and column it cannot understand', async () => {
+it('refuses a page token of another database, and takes one of before a restart', async () => {
   const storage = await open();
-  await storage.createTask(newTask);
-  await postgres.database.query(`UPDATE agent_tasks SET status = 'sleeping'`);
-  await expect(storage.getTask('new')).rejects.toMatchObject({
-    code: 'CORRUPT',
-    message: expect.stringContaining('Task new: the column status'),
+  for (const taskId of ['a', 'b']) {
+    await storage.createTask({ ...newTask, taskId });
+  }
+  const pageToken = (await storage.listTasks({ limit: 1 })).nextPageToken ?? '';
+  await storage.close();
+  expect((await (await open()).listTasks({ pageToken })).tasks).toHaveLength(1);
+  const other = await open({ schema: 'other' });
+  await expect(other.listTasks({ pageToken })).rejects.toMatchObject({
+    code: 'INVALID',
+    field: 'pageToken',
   });
 });

@@ -55,6 +55,7 @@ export interface Message {
   sequence: number;
   tasks: Message[];
   next_page_token: string;
+  unreadable_tasks: { task_id: string; reason: string }[];
   create_time: Timestamp;
   update_time: Timestamp;
   start_time: Timestamp;

@@ -37,7 +37,7 @@ export function createAgentParts(
   { instanceId = 'me', ...options }: AgentModuleOptions = {},
 ): AgentParts {
   const settings = toAgentSettings({ ...options, instanceId });
-  const { leaseMs, keyRing, maxTasksPerReplica } = settings;
+  const { leaseMs, keyRing, redaction, maxTasksPerReplica } = settings;
   const keeper = new LeaseKeeper(storage, clock, `${instanceId}#now`, leaseMs);
   const runs = new TaskRuns({ storage, clock, keeper, maxTasksPerReplica });
   const globalConfig = new GlobalConfig(storage.settings, false, keyRing);
@@ -48,6 +48,7 @@ export function createAgentParts(
     runs,
     globalConfig,
     keyRing,
+    redaction,
     settings,
     runner,
   };

@@ -19,6 +19,7 @@ describe('The environment of the agent', () => {
       TASK_MAX_ATTEMPTS: 3,
       TASK_STALE_RUNNING_MINUTES: undefined,
       TASK_STORAGE_ENCRYPTION_KEYS: undefined,
+      TASK_REDACT_PATHS: undefined,
       GRPC_HOST: '127.0.0.1',
       GRPC_PORT: 50_051,
       GRPC_TLS_CERT: undefined,
@@ -80,6 +81,13 @@ describe('The environment of the agent', () => {
     [{ TASK_LEASE_MS: '999' }, 'TASK_LEASE_MS is "999"; write a whole number from 1000 to 3600000'],
     [{ TASK_MAX_ATTEMPTS: '0' }, 'TASK_MAX_ATTEMPTS is "0"; write a whole number from 1 to 1000'],
     [{ TASK_STALE_RUNNING_MINUTES: '0' }, 'TASK_STALE_RUNNING_MINUTES is "0"; write a whole'],
+    [{ TASK_REDACT_PATHS: 'task.a' }, '"task.a" does not begin with executionStatistics'],
+    [{ TASK_REDACT_PATHS: 'sandboxInfo' }, '"sandboxInfo" lacks a name'],
+    [{ TASK_REDACT_PATHS: 'sandboxInfo.a,sandboxInfo..b' }, '"sandboxInfo..b" lacks a name'],
+    [{ TASK_REDACT_PATHS: 'sandboxInfo.to*' }, 'has a * within a name'],
+    [{ TASK_REDACT_PATHS: '["sandboxInfo.a"' }, 'does not begin with'],
+    [{ TASK_REDACT_PATHS: 'requestData.*' }, 'covers the instruction'],
+    [{ TASK_REDACT_PATHS: 'requestData.instruction' }, 'covers the instruction'],
     [{ TASK_INSTANCE_ID: 'x'.repeat(201) }, 'write at most 200 characters'],
   ])('refuses %j', (variables, message) => {
     expect(() => readAgentOptions(source(variables))).toThrow(message);

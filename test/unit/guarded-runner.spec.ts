@@ -43,6 +43,23 @@ describe('What a runner says', () => {
     ]);
   });
 
+  it('has the organization and the credentials of endpoints masked too', async () => {
+    const endpoints = {
+      runningConfig: {
+        authorizationInfo: {
+          orgID: 'organization-1',
+          apiEndpoint: 'https://user:p%40ssword-1@host/v1?api_key=parameter-1',
+        },
+      },
+    };
+    const quoting = runnerOf(async () => ({
+      result: 'organization-1 p%40ssword-1 p@ssword-1 parameter-1 of host',
+    }));
+    expect(await runGuarded(quoting, new RecordedRun({ request: endpoints }))).toMatchObject({
+      result: `${MASK} ${MASK} ${MASK} ${MASK} of host`,
+    });
+  });
+
   it('has the keys masked in its error', async () => {
     for (const reason of [new Error(`401 for ${KEY}`), `401 for ${KEY}`]) {
       const failing = runnerOf(async () => Promise.reject(reason));

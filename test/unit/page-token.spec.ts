@@ -20,6 +20,16 @@ describe('PageTokenCodec', () => {
     expect(() => other.decode(token, filter)).toThrow(InvalidTaskError);
   });
 
+  it('refuses every token with one changed bit', () => {
+    const bytes = Buffer.from(codec.encode(position, filter), 'base64url');
+    for (let bit = 0; bit < bytes.length * 8; bit += 1) {
+      const forged = Buffer.from(bytes);
+      forged[bit >> 3] = (forged[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+      const token = forged.toString('base64url');
+      expect(() => codec.decode(token, filter)).toThrow(InvalidTaskError);
+    }
+  });
+
   it('refuses every token with one changed character', () => {
     const token = codec.encode(position, filter);
     for (let index = 0; index < token.length; index += 1) {

@@ -1,10 +1,22 @@
 import type { AgentOutcome, AgentRun, AgentRunner } from '../agent-runner.js';
+import { runMasked } from '../redaction/run-masked.js';
+import { QuotedSecrets } from '../supervisor/quoted-secrets.js';
 import { AgentProcess, type AgentExit, type AgentProcessOptions } from './agent-process.js';
 import { LineSplitter } from './line-splitter.js';
 import { RunReport } from './run-report.js';
 
 /** Longer lines are cut: what a program writes never fills the memory. */
 const MAXIMUM_LINE_BYTES = 1024 * 1024;
+
+/** The names of variables that speak of a secret. */
+const SECRET_NAME = /key|token|secret|passw|credential|auth/i;
+
+/** What the program may quote of its environment, which is no business of who submits tasks. */
+function secretVariables(environment: NodeJS.ProcessEnv): readonly string[] {
+  return Object.entries(environment).flatMap(([name, value]) =>
+    value !== undefined && SECRET_NAME.test(name) ? [value] : [],
+  );
+}
 
 /** The options of {@link CommandAgentRunner}. */
 export interface CommandAgentRunnerOptions extends AgentProcessOptions {
@@ -31,6 +43,12 @@ export class CommandAgentRunner implements AgentRunner {
    *   the run is aborted; nothing that the program started in its process group runs any more then
    */
   async run(run: AgentRun): Promise<AgentOutcome> {
+    const secrets = new QuotedSecrets(run.request);
+    secrets.add(secretVariables(this.options.environment));
+    return runMasked(run, secrets, async (maskedRun) => this.#run(maskedRun));
+  }
+
+  async #run(run: AgentRun): Promise<AgentOutcome> {
     run.signal.throwIfAborted();
     const { taskId, instruction, maxSteps, request, previous, attempt, saved } = run;
     const input = JSON.stringify({

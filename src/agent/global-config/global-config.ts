@@ -2,7 +2,7 @@ import { Logger } from '@nestjs/common';
 import { TaskConflictError, TaskStorageError } from '../../task/errors.js';
 import type { JsonObject } from '../../task/json.js';
 import type { SettingsStorage } from '../../task/task-storage.js';
-import { AgentError } from '../agent-errors.js';
+import { AgentError, InvalidRequestError } from '../agent-errors.js';
 import { describeError } from '../describe-error.js';
 import type { KeyRing } from '../encryption/key-ring.js';
 import { storableJson } from '../storable-text.js';
@@ -13,7 +13,7 @@ import {
   type GlobalModelStage,
   type LlmConfig,
 } from '../wire/common-config.js';
-import { maskApiKeys } from '../wire/secrets.js';
+import { findEndpointSecrets, maskApiKeys, maskConfig } from '../wire/secrets.js';
 import { ApiKeys } from './api-keys.js';
 
 /** The id under which clients ask for the global configuration. */
@@ -35,6 +35,22 @@ interface StoredConfig {
   readonly version: number;
 }
 
+/**
+ * Only API keys are kept apart and sealed.
+ *
+ * @throws {InvalidRequestError} when an endpoint carries a user, a password or a key
+ */
+function withoutCredentials<T extends object>(config: T, field: string): T {
+  const path = findEndpointSecrets(storableJson(config, field));
+  if (path !== null) {
+    throw new InvalidRequestError(
+      `${field}.${path}`,
+      'carries credentials, which the global configuration does not keep; write it without them, and send the key as apiKey',
+    );
+  }
+  return config;
+}
+
 /** The configuration that every replica shares, and that holds where a task's own says nothing. */
 export class GlobalConfig {
   readonly #logger = new Logger(GlobalConfig.name);
@@ -51,12 +67,12 @@ export class GlobalConfig {
   /** @returns the configuration for an answer, its keys masked */
   async read(): Promise<JsonObject> {
     const { config } = await this.#load();
-    return maskApiKeys(storableJson(config, SETTING_NAME));
+    return maskConfig(storableJson(config, SETTING_NAME));
   }
 
   /** @throws {AgentError} `CONFIG_READ_ONLY` unless setting is allowed */
   async replace(config: CommonConfig): Promise<void> {
-    await this.#change(() => config);
+    await this.#change(() => withoutCredentials(config, 'commonConfig'));
   }
 
   /**
@@ -66,9 +82,12 @@ export class GlobalConfig {
   async replaceModel(stage: GlobalModelStage, model: LlmConfig): Promise<JsonObject> {
     await this.#change((config) => ({
       ...config,
-      stageModelConfig: { ...config.stageModelConfig, [stage]: model },
+      stageModelConfig: {
+        ...config.stageModelConfig,
+        [stage]: withoutCredentials(model, 'llmConfig'),
+      },
     }));
-    return maskApiKeys(storableJson(model, 'llmConfig'));
+    return maskConfig(storableJson(model, 'llmConfig'));
   }
 
   /** @returns what holds for a task: its own configuration over the global one, with the keys */

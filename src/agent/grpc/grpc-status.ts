@@ -5,6 +5,7 @@ import { z } from 'zod';
 import {
   InvalidTaskError,
   TaskStorageError,
+  UnreadableTaskError,
   type TaskStorageErrorCode,
 } from '../../task/errors.js';
 import {
@@ -98,6 +99,14 @@ export function toCallFailure(error: unknown): CallFailure {
       ...(error instanceof InvalidRequestError && { field: error.field }),
       ...(error instanceof RateLimitedError && { retryAfterMs: error.retryAfterMs }),
       isInternal: false,
+    };
+  }
+  if (error instanceof UnreadableTaskError) {
+    return {
+      code: STORAGE_STATUSES.CORRUPT,
+      message: `${error.message}; an operator must mend or delete it`,
+      reason: error.code,
+      isInternal: true,
     };
   }
   if (error instanceof TaskStorageError) {

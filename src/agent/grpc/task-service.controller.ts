@@ -12,21 +12,25 @@ import {
   cleanupOldTasksSchema,
   listTasksSchema,
   taskRequestSchema,
-  toListedTask,
   toWireTask,
   toWireTaskEvent,
+  toWireTaskPage,
   watchTaskSchema,
   type WireTask,
   type WireTaskEvent,
+  type WireTaskPage,
 } from '../wire/task-service-messages.js';
 import { GrpcExceptionFilter } from './grpc-exception.filter.js';
 import { TASK_SERVICE } from './proto-files.js';
 import { streamAnswer, type StreamCall } from './stream-answer.js';
+import { UnreadableTaskLog } from './unreadable-task-log.js';
 
 /** The RPCs of `nestjs_task_storage.v1.TaskService`. */
 @Controller()
 @UseFilters(GrpcExceptionFilter)
 export class TaskServiceController {
+  readonly #unreadableLog = new UnreadableTaskLog();
+
   constructor(
     private readonly scopes: TaskScopes,
     private readonly supervisor: TaskSupervisor,
@@ -44,15 +48,13 @@ export class TaskServiceController {
   }
 
   @GrpcMethod(TASK_SERVICE, 'ListTasks')
-  async listTasks(
-    request: unknown,
-    metadata: unknown,
-  ): Promise<{ tasks: WireTask[]; next_page_token: string }> {
+  async listTasks(request: unknown, metadata: unknown): Promise<WireTaskPage> {
     const { page_size: limit, page_token, status } = parseRequest(listTasksSchema, request);
     try {
       const options = { limit, pageToken: page_token, status, view: 'summary' } as const;
-      const { tasks, nextPageToken } = await this.scopes.of(metadata).tasks.listTasks(options);
-      return { tasks: tasks.map(toListedTask), next_page_token: nextPageToken ?? '' };
+      const page = await this.scopes.of(metadata).tasks.listTasks(options);
+      this.#unreadableLog.report(page.unreadable ?? []);
+      return toWireTaskPage(page);
     } catch (error) {
       if (error instanceof InvalidTaskError && error.field === 'pageToken') {
         throw new InvalidRequestError(

@@ -1,24 +1,25 @@
 import type { JsonObject } from '../../task/json.js';
 import { mapTexts } from '../storable-text.js';
-import { MASK, mapApiKeys } from '../wire/secrets.js';
+import { MASK, secretsOf } from '../wire/secrets.js';
 
 /** Shorter keys are words that may mean something else. */
 const MIN_SECRET_CHARACTERS = 8;
 
-/** The API keys of a request, to be masked wherever its runner quotes them. */
+/** The secrets of a request, to be masked wherever its runner quotes them. */
 export class QuotedSecrets {
-  readonly #secrets: readonly string[];
+  #secrets: readonly string[] = [];
 
   constructor(request: JsonObject) {
-    const secrets = new Set<string>();
-    mapApiKeys(request, (secret) => {
-      if (typeof secret === 'string' && secret.length >= MIN_SECRET_CHARACTERS) {
-        secrets.add(secret);
-      }
-      return null;
-    });
+    this.add(secretsOf(request));
+  }
+
+  /** From now on these are masked too. */
+  add(secrets: readonly string[]): void {
+    const long = secrets.filter((secret) => secret.length >= MIN_SECRET_CHARACTERS);
     // One may be the beginning of another.
-    this.#secrets = [...secrets].toSorted((one, other) => other.length - one.length);
+    this.#secrets = [...new Set([...this.#secrets, ...long])].toSorted(
+      (one, other) => other.length - one.length,
+    );
   }
 
   /** Not every runner is checked by TypeScript, so a text may be anything. */

@@ -6,6 +6,7 @@ import type { Task } from '../../task/task.js';
 import type { AgentProgress, PreviousTask } from '../agent-runner.js';
 import type { KeyRing } from '../encryption/key-ring.js';
 import type { GlobalConfig } from '../global-config/global-config.js';
+import type { RedactionRules } from '../redaction/redaction-rules.js';
 import { storableJson } from '../storable-text.js';
 import { runAgentInstructionSchema, type RunAgentInstruction } from '../wire/agent-requests.js';
 import type { CommonConfig } from '../wire/common-config.js';
@@ -46,8 +47,13 @@ export function timeoutSecondsOf({ taskTimeout }: CommonConfig): number {
 }
 
 /** Whether what is stored of a request is less than the request: its secrets are missing. */
-export function hasSecrets(request: JsonObject): boolean {
-  return !isDeepStrictEqual(maskRequest(request), request);
+export function hasSecrets(request: JsonObject, redaction: RedactionRules): boolean {
+  return !isDeepStrictEqual(withoutSecrets(request, redaction), request);
+}
+
+/** Copies a request for the storage. */
+export function withoutSecrets(request: JsonObject, redaction: RedactionRules): JsonObject {
+  return redaction.redact('requestData', maskRequest(request));
 }
 
 /** What jobs are restored with. */
@@ -56,6 +62,7 @@ export interface JobSources {
   readonly globalConfig: GlobalConfig;
   /** `null` when requests are not sealed. */
   readonly keyRing: KeyRing | null;
+  readonly redaction: RedactionRules;
 }
 
 /**

@@ -3,15 +3,16 @@ import { isTerminal } from '../../task/task-lifecycle.js';
 import type { TaskOperations } from '../../task/task-storage.js';
 import type { NewTask, Task } from '../../task/task.js';
 import { AgentError, InvalidRequestError } from '../agent-errors.js';
+import type { RedactionRules } from '../redaction/redaction-rules.js';
 import { storableJson } from '../storable-text.js';
 import { newTaskTenantOf, type TaskScope } from '../task-scope.js';
 import { sandboxInfoOf, type RunAgentInstruction } from '../wire/agent-requests.js';
-import { maskRequest } from '../wire/secrets.js';
 import { isTaskId } from '../wire/task-id.js';
 import {
   hasSecrets,
   timeoutSecondsOf,
   toPreviousTask,
+  withoutSecrets,
   type JobSources,
   type TaskJob,
 } from './task-job.js';
@@ -33,8 +34,8 @@ export interface Sharing {
 }
 
 /** What is stored of a request, without its secrets. */
-export function storedRequest(request: RunAgentInstruction): JsonObject {
-  return maskRequest(storableJson(request, 'request'));
+export function storedRequest(request: RunAgentInstruction, redaction: RedactionRules): JsonObject {
+  return withoutSecrets(storableJson(request, 'request'), redaction);
 }
 
 /**
@@ -46,14 +47,14 @@ export async function prepareSubmission(
   scope: TaskScope,
   taskId: string,
   request: RunAgentInstruction,
-  { globalConfig, keyRing }: Omit<JobSources, 'storage'>,
+  { globalConfig, keyRing, redaction }: Omit<JobSources, 'storage'>,
   { isQueued, maxAttempts }: Sharing,
 ): Promise<TaskSubmission> {
   const previous = await findPrevious(request, scope.tasks);
   const runningConfig = await globalConfig.effectiveFor(request.runningConfig);
   const effective = storableJson({ ...request, runningConfig }, 'request');
   const isShared = isQueued || maxAttempts > 1;
-  const mayBeShared = keyRing !== null || !hasSecrets(effective);
+  const mayBeShared = keyRing !== null || !hasSecrets(effective, redaction);
   const attempts = mayBeShared ? maxAttempts : 1;
   if (isQueued && !mayBeShared) {
     throw new AgentError(
@@ -61,6 +62,7 @@ export async function prepareSubmission(
       'The request carries secrets, and a queued request is stored until a replica has room for it; set TASK_STORAGE_ENCRYPTION_KEYS, so that they are stored encrypted, or send the request without them',
     );
   }
+  const sandboxInfo = sandboxInfoOf(request.sandbox) ?? previous?.sandboxInfo;
   const maxSteps = runningConfig.steps ?? DEFAULT_MAX_STEPS;
   const tenantId = newTaskTenantOf(scope);
   return {
@@ -69,8 +71,8 @@ export async function prepareSubmission(
       tenantId,
       query: request.instruction,
       maxSteps,
-      sandboxInfo: sandboxInfoOf(request.sandbox) ?? previous?.sandboxInfo,
-      requestData: storedRequest(request),
+      sandboxInfo: sandboxInfo && redaction.redact('sandboxInfo', sandboxInfo),
+      requestData: storedRequest(request, redaction),
       sealedRequest:
         isShared && keyRing !== null ? keyRing.seal(JSON.stringify(effective), taskId) : null,
       maxAttempts: attempts,

@@ -140,7 +140,7 @@ export class TaskSubmitter {
     if (task === null) {
       return false;
     }
-    if (!isDeepStrictEqual(task.requestData, storedRequest(request))) {
+    if (!isDeepStrictEqual(task.requestData, storedRequest(request, this.context.redaction))) {
       throw new AgentError(
         'IDEMPOTENCY_KEY_REUSED',
         `The idempotency key belongs to task ${taskId}, which has another request; send a new key with a new request`,

@@ -58,6 +58,64 @@ export function mapApiKeys(source: JsonObject, map: SecretMapper): JsonObject {
   return mapFields(source, new Map([['apiKey', map]]), '');
 }
 
+/** @returns the secrets of a request, and what stands in its endpoints for a user and a password */
+export function secretsOf(request: JsonObject): readonly string[] {
+  const secrets: string[] = [];
+  const collect = (secret: JsonValue): null => {
+    if (typeof secret === 'string') {
+      secrets.push(secret);
+    }
+    return null;
+  };
+  const collectFromEndpoint = (endpoint: JsonValue): null => {
+    if (typeof endpoint === 'string') {
+      secrets.push(...secretsOfEndpoint(endpoint));
+    }
+    return null;
+  };
+  mapFields(
+    request,
+    new Map([
+      ['apiKey', collect],
+      ['orgID', collect],
+      ['apiEndpoint', collectFromEndpoint],
+    ]),
+    '',
+  );
+  return secrets;
+}
+
+/** @returns the path of the first endpoint with credentials; `null` when there is none */
+export function findEndpointSecrets(config: JsonObject): string | null {
+  let found: string | null = null;
+  const look = (endpoint: JsonValue, _holder: JsonObject, path: string): null => {
+    if (maskEndpoint(endpoint) !== endpoint) {
+      found ??= path === '' ? 'apiEndpoint' : `${path}.apiEndpoint`;
+    }
+    return null;
+  };
+  mapFields(config, new Map([['apiEndpoint', look]]), '');
+  return found;
+}
+
+/** Whoever quotes a URL may write its password as it is, or decoded. */
+function secretsOfEndpoint(endpoint: string): readonly string[] {
+  const user = /^(?:(?:[a-z][a-z\d+.-]*:)?\/\/)?([^/?#]*)@/i.exec(endpoint)?.[1] ?? '';
+  const password = user.slice(user.indexOf(':') + 1);
+  const parameters = [...endpoint.matchAll(URL_SECRETS)].map(([whole, name = '']) =>
+    whole.slice(name.length),
+  );
+  return [user, password, ...parameters].flatMap((text) => [text, decoded(text)]);
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
 /** Copies a configuration for an answer: a key is shown to be set, and nothing more. */
 export function maskApiKeys(source: JsonObject): JsonObject {
   return mapFields(source, MASK_API_KEYS, '');

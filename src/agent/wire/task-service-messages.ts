@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { JsonObject } from '../../task/json.js';
 import type { TaskEvent } from '../../task/task-event.js';
 import { MAX_INTEGER, MAX_PAGE_SIZE } from '../../task/value-parsers.js';
+import type { TaskPage } from '../../task/task-storage.js';
 import type { TerminalStatus } from '../../task/task-lifecycle.js';
 import type { Task, TaskStatus, TaskSummary } from '../../task/task.js';
 import { cutToBytes } from '../cut-text.js';
@@ -135,6 +136,12 @@ export interface WireTask {
   conversation_history_json?: string | null;
 }
 
+export interface WireTaskPage {
+  tasks: WireTask[];
+  next_page_token: string;
+  unreadable_tasks: { task_id: string; reason: string }[];
+}
+
 export interface WireTaskEvent {
   task_id: string;
   sequence: number;
@@ -156,8 +163,20 @@ function toListedText(text: string | null): string | null {
   return text === null ? null : cutToBytes(text, MAX_LISTED_TEXT_BYTES);
 }
 
+/** A page of a list. What cannot be read is said, so that it is not taken for what is not there. */
+export function toWireTaskPage(page: TaskPage<TaskSummary>): WireTaskPage {
+  return {
+    tasks: page.tasks.map(toListedTask),
+    next_page_token: page.nextPageToken ?? '',
+    unreadable_tasks: (page.unreadable ?? []).map(({ taskId: task_id, reason }) => ({
+      task_id,
+      reason,
+    })),
+  };
+}
+
 /** A task of a list, its long texts cut. */
-export function toListedTask(task: TaskSummary): WireTask {
+function toListedTask(task: TaskSummary): WireTask {
   return {
     ...toWireTaskSummary(task),
     query: cutToBytes(task.query, MAX_LISTED_TEXT_BYTES),

@@ -5,6 +5,7 @@ import type {
 } from '../../task/lease-input.js';
 import { ACTIVE_STATUSES } from '../../task/task-lifecycle.js';
 import type { LeaseTerm } from '../../task/task-lease.js';
+import { MAX_INTEGER } from '../../task/value-parsers.js';
 import type { SchemaNames } from './schema-names.js';
 import { sqlLiterals, SqlParameters, type SqlStatement } from './sql-parameters.js';
 import { selectTask } from './task-columns.js';
@@ -161,6 +162,11 @@ function searchCandidates(names: SchemaNames, condition: string, limit: string):
     ORDER BY since, task_id COLLATE "C" LIMIT ${limit} FOR UPDATE SKIP LOCKED`;
 }
 
+/** One more, unless somebody wrote so large a number that none follows, which would fail all claims. */
+function nextOf(column: string): string {
+  return `task.${column} + (task.${column} < ${MAX_INTEGER})::int`;
+}
+
 /** Claims the rows of `candidate`, which the parts have locked. */
 function claimCandidates(
   names: SchemaNames,
@@ -174,12 +180,12 @@ function claimCandidates(
     // An array and no join, because a planner that expects many candidates would read the table.
     text: `WITH RECURSIVE ${parts.join(', ')}, claimed AS (
         UPDATE ${names.tasks} AS task
-        SET lease_owner = ${owner}, lease_expires_at = ${end}, attempt = task.attempt + 1,
-          version = task.version + 1, updated_at = ${CLAIM_TIME}
+        SET lease_owner = ${owner}, lease_expires_at = ${end}, attempt = ${nextOf('attempt')},
+          version = ${nextOf('version')}, updated_at = ${CLAIM_TIME}
         WHERE task.task_id = ANY (ARRAY(SELECT task_id FROM candidate))
         RETURNING task.*
       )
-      SELECT ${selectTask('full')} AS task, lost_owner
+      SELECT ${selectTask('full')} AS task, lost_owner, attempt
       FROM claimed JOIN candidate USING (task_id)
       ORDER BY candidate.since, task_id COLLATE "C"`,
     values: parameters.values,

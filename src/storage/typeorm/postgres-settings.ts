@@ -1,5 +1,5 @@
-import { TaskConflictError } from '../../task/errors.js';
-import type { JsonObject } from '../../task/json.js';
+import { TaskConflictError, TaskStorageError } from '../../task/errors.js';
+import { kindOf, type JsonObject } from '../../task/json.js';
 import {
   parseExpectedVersion,
   parseSettingName,
@@ -8,7 +8,7 @@ import {
 import type { Setting, SettingsStorage } from '../../task/task-storage.js';
 import type { PostgresConnection } from './postgres-connection.js';
 import type { SchemaNames } from './schema-names.js';
-import { readJson, readNumber } from './task-rows.js';
+import { isJsonObject, readNumber, readText } from './task-rows.js';
 
 /** Settings in a table beside the tasks. */
 export class PostgresSettings implements SettingsStorage {
@@ -22,9 +22,17 @@ export class PostgresSettings implements SettingsStorage {
       text: `SELECT value::text, version FROM ${this.names.settings} WHERE name = $1`,
       values: [parseSettingName(name)],
     });
-    return row === undefined
-      ? null
-      : { value: readJson(row, 'value'), version: readNumber(row, 'version') };
+    if (row === undefined) {
+      return null;
+    }
+    const value: unknown = JSON.parse(readText(row, 'value'));
+    if (!isJsonObject(value)) {
+      throw new TaskStorageError(
+        'CORRUPT',
+        `The setting ${name} in ${this.names.settings} is ${kindOf(value)}, not a JSON object; delete its row, and write it anew`,
+      );
+    }
+    return { value, version: readNumber(row, 'version') };
   }
 
   async putSetting(name: string, value: JsonObject, expectedVersion: number): Promise<number> {

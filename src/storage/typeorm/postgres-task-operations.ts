@@ -25,11 +25,13 @@ import type {
 import type { NewTask, Task, TaskSummary, TaskUpdates } from '../../task/task.js';
 import { endsTask, type GuardedChange } from './guarded-change.js';
 import { deleteInBatches } from './cleanup.js';
+import { readPagePosition } from './page-position.js';
 import { onlyRow, type SqlRow } from './postgres-connection.js';
 import type { PostgresContext } from './postgres-context.js';
 import { countActive, countOldTasks, selectEvents, selectTasks } from './read-statements.js';
 import { fieldValues } from './task-fields.js';
-import { readEvent, readNumber, readPagePosition, readSummary, readTask } from './task-rows.js';
+import { readEvent, readNumber, readSummary, readTask } from './task-rows.js';
+import { pageOf, readEach } from './unreadable-rows.js';
 
 /** The operations on the tasks of one tenant, or of all. */
 export class PostgresTaskOperations implements TaskOperations {
@@ -115,7 +117,7 @@ export class PostgresTaskOperations implements TaskOperations {
     const page = rows.slice(0, limit);
     const last = page.at(-1);
     return {
-      tasks: page.map(view === 'full' ? readTask : readSummary),
+      ...pageOf(readEach<TaskSummary>(page, view === 'full' ? readTask : readSummary)),
       nextPageToken:
         last === undefined || rows.length <= limit
           ? null

@@ -7,6 +7,7 @@ import {
 import type { TaskView } from '../../task/task-storage.js';
 import type { TaskStatus } from '../../task/task.js';
 import { inputText, inputValues, type InputColumn } from './input-rows.js';
+import { isAfter, PAGE_ORDER, PAGE_POSITION_COLUMNS } from './page-position.js';
 import { bitsOf, PreparedTexts } from './prepared-texts.js';
 import type { SchemaNames } from './schema-names.js';
 import { sqlLiterals, SqlParameters, type SqlStatement } from './sql-parameters.js';
@@ -96,20 +97,13 @@ export function selectTasks(names: SchemaNames, query: ListQuery): SqlStatement 
     conditions.push(`status = ${parameters.add(query.status)}`);
   }
   if (query.after !== null) {
-    const time = parameters.add(query.after.createdAtMicroseconds);
-    const id = parameters.add(query.after.taskId);
-    conditions.push(
-      // A row comparison is one place in the index, however far down the list it is.
-      `(created_at, task_id COLLATE "C") <
-         (TIMESTAMPTZ 'epoch' + ${time}::bigint * INTERVAL '1 microsecond', ${id} COLLATE "C")`,
-    );
+    conditions.push(isAfter(query.after, parameters));
   }
   const where = conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`;
   return {
-    text: `SELECT ${selectTask(query.view)} AS task, task_id,
-        ${selectTime('created_at')} AS created_at_microseconds
+    text: `SELECT ${selectTask(query.view)} AS task, ${PAGE_POSITION_COLUMNS}
       FROM ${names.tasks} ${where}
-      ORDER BY created_at DESC, task_id COLLATE "C" DESC
+      ORDER BY ${PAGE_ORDER}
       LIMIT ${parameters.add(query.limit)} OFFSET ${parameters.add(query.offset)}`,
     values: parameters.values,
   };

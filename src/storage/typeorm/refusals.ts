@@ -51,8 +51,10 @@ function limitReached(maximum: number, active: number, subject: string): TaskLim
 }
 
 /** @returns what about the task, as the statement met it, forbids the change */
-export function refusalOfChange(change: GuardedChange, row: SqlRow): TaskStorageError {
+export function refusalOfChange(change: GuardedChange, answer: SqlRow): TaskStorageError {
   const { taskId, expectedVersion } = change;
+  // The error of a row that cannot be read names its task.
+  const row = { ...answer, task_id: taskId };
   const version = readNumber(row, 'version');
   if (expectedVersion !== null && version !== expectedVersion) {
     return new TaskConflictError(`Task ${taskId}`, expectedVersion, version);

@@ -56,9 +56,12 @@ function asArray(columns: readonly string[]): string {
   return `json_build_array(${values.join(', ')})`;
 }
 
-/** As whole microseconds, so that neither a `Date` nor the session's DateStyle rounds or turns it. */
+/**
+ * As microseconds, so that neither a `Date` nor the session's DateStyle rounds or turns it. Numeric,
+ * because as a `bigint` the time `infinity` of one row would fail the statement for all.
+ */
 export function selectTime(column: string): string {
-  return `(EXTRACT(EPOCH FROM ${column}) * 1000000)::bigint`;
+  return `EXTRACT(EPOCH FROM ${column}) * 1000000`;
 }
 
 /** The place of each field in the array, in either view. */

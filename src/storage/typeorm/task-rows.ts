@@ -1,6 +1,5 @@
-import { TaskStorageError } from '../../task/errors.js';
-import { isPlainObject, type JsonObject } from '../../task/json.js';
-import type { PagePosition } from '../../task/page-token.js';
+import { UnreadableTaskError } from '../../task/errors.js';
+import { isPlainObject, kindOf, type JsonObject } from '../../task/json.js';
 import type { TaskEvent } from '../../task/task-event.js';
 import { TASK_STATUSES, type Task, type TaskStatus, type TaskSummary } from '../../task/task.js';
 import type { SqlRow } from './postgres-connection.js';
@@ -24,20 +23,28 @@ const NUMBER: Reader<number> = {
   read: (value) => (typeof value === 'number' ? value : undefined),
 };
 
+/** What counts something. */
+const COUNT: Reader<number> = {
+  expected: 'a number that is not negative',
+  read: (value) => (typeof value === 'number' && value >= 0 ? value : undefined),
+};
+
 const STATUS: Reader<TaskStatus> = {
-  expected: TASK_STATUSES.join(', '),
+  expected: `one of ${TASK_STATUSES.join(', ')}`,
   read: (value) => TASK_STATUSES.find((status) => status === value),
 };
 
-/** From whole microseconds, as `selectTime` has them. */
+/**
+ * From microseconds, as `selectTime` has them: a number within JSON, and text in a column of its own.
+ * What a number cannot hold exactly is refused too.
+ */
 const DATE: Reader<Date> = {
-  expected: 'a time',
+  expected: 'a time of the years 1685 to 2255',
   read: (value) => {
-    if (!Number.isSafeInteger(value)) {
-      return undefined;
-    }
-    const date = new Date(Math.floor(Number(value) / MICROSECONDS_PER_MS));
-    return Number.isNaN(date.getTime()) ? undefined : date;
+    const microseconds = value === null ? NaN : Number(value);
+    return Number.isSafeInteger(microseconds)
+      ? new Date(Math.floor(microseconds / MICROSECONDS_PER_MS))
+      : undefined;
   },
 };
 
@@ -51,13 +58,14 @@ type TaskValues = readonly unknown[];
 
 function valuesOf(row: SqlRow): TaskValues {
   const values: unknown = JSON.parse(readText(row, 'task'));
-  return Array.isArray(values) ? values : corrupt(row['task_id'], 'task', 'an array');
+  return Array.isArray(values) ? values : corrupt(row['task_id'], 'task', 'an array', values);
 }
 
 function field<T>(values: TaskValues, name: keyof Task, { read, expected }: Reader<T>): T {
-  const value = read(values[FIELD_POSITIONS[name]]);
+  const found = values[FIELD_POSITIONS[name]];
+  const value = read(found);
   return value === undefined
-    ? corrupt(values[FIELD_POSITIONS.taskId], TASK_COLUMNS[name], expected)
+    ? corrupt(values[FIELD_POSITIONS.taskId], TASK_COLUMNS[name], expected, found)
     : value;
 }
 
@@ -87,7 +95,7 @@ function summaryOf(values: TaskValues): TaskSummary {
     tenantId: field(values, 'tenantId', TEXT),
     status: field(values, 'status', STATUS),
     query: field(values, 'query', TEXT),
-    maxSteps: field(values, 'maxSteps', NUMBER),
+    maxSteps: field(values, 'maxSteps', COUNT),
     finalState: optional(values, 'finalState', TEXT),
     timestampDir: optional(values, 'timestampDir', TEXT),
     executionStatistics: optional(values, 'executionStatistics', JSON_OBJECT),
@@ -96,23 +104,15 @@ function summaryOf(values: TaskValues): TaskSummary {
     error: optional(values, 'error', TEXT),
     leaseOwner: optional(values, 'leaseOwner', TEXT),
     leaseExpiresAt: optional(values, 'leaseExpiresAt', DATE),
-    attempt: field(values, 'attempt', NUMBER),
-    maxAttempts: field(values, 'maxAttempts', NUMBER),
+    attempt: field(values, 'attempt', COUNT),
+    maxAttempts: field(values, 'maxAttempts', COUNT),
     queuedAt: optional(values, 'queuedAt', DATE),
-    version: field(values, 'version', NUMBER),
-    lastEventSequence: field(values, 'lastEventSequence', NUMBER),
+    version: field(values, 'version', COUNT),
+    lastEventSequence: field(values, 'lastEventSequence', COUNT),
     createdAt: field(values, 'createdAt', DATE),
     updatedAt: field(values, 'updatedAt', DATE),
     startedAt: optional(values, 'startedAt', DATE),
     finishedAt: optional(values, 'finishedAt', DATE),
-  };
-}
-
-/** Where a page ends that ends with this row of a list. */
-export function readPagePosition(row: SqlRow): PagePosition {
-  return {
-    createdAtMicroseconds: String(readNumber(row, 'created_at_microseconds')),
-    taskId: readText(row, 'task_id'),
   };
 }
 
@@ -129,7 +129,7 @@ export function readEvent(row: SqlRow): TaskEvent {
 }
 
 function column<T>(row: SqlRow, name: string, { read, expected }: Reader<T>): T {
-  return read(row[name]) ?? corrupt(row['task_id'], name, expected);
+  return read(row[name]) ?? corrupt(row['task_id'], name, expected, row[name]);
 }
 
 export function readStatus(row: SqlRow, name: string): TaskStatus {
@@ -144,12 +144,6 @@ export function readText(row: SqlRow, name: string): string {
   return column(row, name, TEXT);
 }
 
-/** Reads a column that was selected as text. */
-export function readJson(row: SqlRow, name: string): JsonObject {
-  const value: unknown = JSON.parse(readText(row, name));
-  return isJsonObject(value) ? value : corrupt(row['task_id'], name, JSON_OBJECT.expected);
-}
-
 /** Reads a column that may be empty. */
 export function nullable<T>(
   row: SqlRow,
@@ -160,13 +154,14 @@ export function nullable<T>(
 }
 
 /** What was parsed from JSON is JSON all the way down. */
-function isJsonObject(value: unknown): value is JsonObject {
+export function isJsonObject(value: unknown): value is JsonObject {
   return isPlainObject(value);
 }
 
-function corrupt(taskId: unknown, name: string, expected: string): never {
-  throw new TaskStorageError(
-    'CORRUPT',
-    `Task ${String(taskId)}: the column ${name} does not hold ${expected}`,
+/** Says what kind of value there is and not which, because it may be confidential, and large. */
+function corrupt(taskId: unknown, name: string, expected: string, found: unknown): never {
+  throw new UnreadableTaskError(
+    String(taskId),
+    `the column ${name} holds ${kindOf(found)}, which is not ${expected}`,
   );
 }

@@ -1,0 +1,86 @@
+import { status } from '@grpc/grpc-js';
+import { expect, it } from '@jest/globals';
+import { statusOf } from '../support/agent-clients.js';
+import { describeReplicas, search, submitTo } from '../support/agent-replicas.js';
+import { ScriptedRunner } from '../support/scripted-runner.js';
+
+const MASK = '********';
+const SECRET = 'secret-of-the-app';
+const TOKEN = 'token-of-the-sandbox';
+const KEYS = `k1:${Buffer.alloc(32, 1).toString('base64')}`;
+
+const OPTIONS = {
+  redact: [
+    'requestData.sandbox.description',
+    'sandboxInfo.*.token',
+    'conversationHistory.*.*.pass',
+  ],
+};
+const REQUEST = { sandbox: { id: 'box', description: SECRET } };
+
+describeReplicas('A task with redacted fields', (replicas) => {
+  it('tells its runner everything, and the storage nothing', async () => {
+    const replica = await replicas.start('host:1', OPTIONS);
+    const taskId = await submitTo(replica, REQUEST);
+    const run = await replica.runner.next();
+    expect(run.run.request).toMatchObject(REQUEST);
+    await run.report(`stage ${SECRET}`, `message ${SECRET}`);
+    await run.run.saveProgress({ sandboxInfo: { id: 'box', access: { token: TOKEN } } });
+    await run.report('step', `with ${TOKEN}`);
+    run.finish({
+      result: `${SECRET} and ${TOKEN}`,
+      finalState: SECRET,
+      conversationHistory: { tool: [{ pass: 'pass-word', text: `${TOKEN} pass-word` }] },
+    });
+    const task = await replicas.untilTask(taskId, ({ status: is }) => is === 'finished');
+    expect(task).toMatchObject({
+      requestData: { sandbox: { id: 'box', description: MASK } },
+      sandboxInfo: { id: 'box', access: { token: MASK } },
+      conversationHistory: { tool: [{ pass: MASK, text: `${MASK} ${MASK}` }] },
+      finalState: MASK,
+      result: `${MASK} and ${MASK}`,
+    });
+    const events = JSON.stringify(await replicas.storage.listEvents(taskId));
+    expect(events).toContain(`with ${MASK}`);
+    for (const secret of [SECRET, TOKEN, 'pass-word']) {
+      expect(JSON.stringify(task) + events).not.toContain(secret);
+    }
+  });
+
+  it('tells nothing when its runner fails', async () => {
+    const replica = await replicas.start('host:1', OPTIONS);
+    const taskId = await submitTo(replica, REQUEST);
+    (await replica.runner.next()).fail(new Error(`refused ${SECRET}`));
+    const task = await replicas.untilTask(taskId, ({ status: is }) => is === 'error');
+    expect(task.error).toBe(`refused ${MASK}`);
+  });
+
+  it('is sealed for a replica that takes it over', async () => {
+    const options = { ...OPTIONS, encryptionKeys: KEYS };
+    const resumable = () => new ScriptedRunner(true, true);
+    const lost = await replicas.start('host:1', { ...options, runner: resumable() });
+    const other = await replicas.start('host:2', { ...options, runner: resumable() });
+    const taskId = await submitTo(lost, REQUEST);
+    await lost.runner.next();
+    await replicas.expireLease(taskId);
+    await search(other);
+    const second = await other.runner.next();
+    expect(second.run.request).toMatchObject(REQUEST);
+    second.finish();
+    await replicas.untilTask(taskId, ({ status: is }) => is === 'finished');
+  });
+
+  it('is refused by a queue that cannot seal it', async () => {
+    const replica = await replicas.start('host:1', { ...OPTIONS, whenFull: 'queue' });
+    const error = await statusOf(submitTo(replica, REQUEST));
+    expect(error.code).toBe(status.FAILED_PRECONDITION);
+  });
+
+  it('is repeated under its idempotency key', async () => {
+    const replica = await replicas.start('host:1', OPTIONS);
+    const headers = { 'idempotency-key': 'key' };
+    const taskId = await submitTo(replica, REQUEST, headers);
+    expect(await submitTo(replica, REQUEST, headers)).toBe(taskId);
+    (await replica.runner.next()).finish();
+  });
+});
