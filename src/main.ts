@@ -8,6 +8,7 @@ import {
   AGENT_RUNNER,
   agentEnvironment,
   createAgentGrpcOptions,
+  readGrpcLimits,
   type AgentEnvironment,
   type AgentRunner,
 } from './agent/index.js';
@@ -33,6 +34,7 @@ async function create(logger: ServiceLogger): Promise<INestMicroservice> {
     useFactory: (source: EnvironmentSource, health: GrpcHealthService): CustomStrategy =>
       createAgentGrpcOptions({
         url: addressOf(readEnvironment(agentEnvironment, source)),
+        limits: readGrpcLimits(source),
         services: [(server) => health.addToServer(server)],
       }),
   });

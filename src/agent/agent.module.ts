@@ -28,6 +28,7 @@ import { AgentController } from './grpc/agent.controller.js';
 import { GlobalConfigController } from './grpc/global-config.controller.js';
 import { InstructionStream } from './grpc/instruction-stream.js';
 import { TaskServiceController } from './grpc/task-service.controller.js';
+import { StreamLimit } from './limits/stream-limit.js';
 import { LeaseKeeper } from './supervisor/lease-keeper.js';
 import { leaseOwnerOf } from './supervisor/lease-owner.js';
 import { TaskClaimer } from './supervisor/task-claimer.js';
@@ -75,7 +76,7 @@ const providers: Provider[] = [
     provide: GlobalConfig,
     inject: [AGENT_STORAGE, AGENT_SETTINGS],
     useFactory: (storage: TaskStorage, settings: AgentSettings) =>
-      new GlobalConfig(storage.settings, settings.allowSetGlobalConfig, settings.keyRing),
+      new GlobalConfig(storage.settings, settings),
   },
   {
     provide: TaskFollower,
@@ -95,8 +96,8 @@ const providers: Provider[] = [
       storage: TaskStorage,
       clock: Clock,
       keeper: LeaseKeeper,
-      { maxTasksPerReplica }: AgentSettings,
-    ) => new TaskRuns({ storage, clock, keeper, maxTasksPerReplica }),
+      settings: AgentSettings,
+    ) => new TaskRuns({ storage, clock, keeper, settings }),
   },
   {
     provide: SUPERVISOR_CONTEXT,
@@ -132,6 +133,11 @@ const providers: Provider[] = [
     provide: TaskClaimer,
     inject: [SUPERVISOR_CONTEXT],
     useFactory: (context: TaskSupervisorContext) => new TaskClaimer(context),
+  },
+  {
+    provide: StreamLimit,
+    inject: [AGENT_SETTINGS],
+    useFactory: ({ maxStreams }: AgentSettings) => new StreamLimit(maxStreams),
   },
   InstructionStream,
   AgentLifecycle,

@@ -4,7 +4,8 @@ import type { JsonObject } from '../../task/json.js';
 import type { SettingsStorage } from '../../task/task-storage.js';
 import { AgentError } from '../agent-errors.js';
 import { describeError } from '../describe-error.js';
-import type { KeyRing } from '../encryption/key-ring.js';
+import type { AgentSettings } from '../agent-options.js';
+import { assertFieldFits } from '../limits/size-checks.js';
 import { storableJson } from '../storable-text.js';
 import {
   commonConfigSchema,
@@ -35,17 +36,21 @@ interface StoredConfig {
   readonly version: number;
 }
 
+/** Who may set the configuration, and how it is stored. Without a key ring its API keys are not. */
+export type GlobalConfigRules = Pick<
+  AgentSettings,
+  'allowSetGlobalConfig' | 'keyRing' | 'maxFieldBytes'
+>;
+
 /** The configuration that every replica shares, and that holds where a task's own says nothing. */
 export class GlobalConfig {
   readonly #logger = new Logger(GlobalConfig.name);
   /** Those that were set here; the only ones where none can be stored. */
   #keysInMemory = new ApiKeys();
 
-  /** @param keyRing `null` when API keys are not stored: they end with the process then */
   constructor(
     private readonly settings: SettingsStorage,
-    private readonly allowSet: boolean,
-    private readonly keyRing: KeyRing | null,
+    private readonly rules: GlobalConfigRules,
   ) {}
 
   /** @returns the configuration for an answer, its keys masked */
@@ -54,9 +59,12 @@ export class GlobalConfig {
     return maskApiKeys(storableJson(config, SETTING_NAME));
   }
 
-  /** @throws {AgentError} `CONFIG_READ_ONLY` unless setting is allowed */
+  /**
+   * @throws {AgentError} `CONFIG_READ_ONLY` unless setting is allowed
+   * @throws {InvalidRequestError} when it is too large
+   */
   async replace(config: CommonConfig): Promise<void> {
-    await this.#change(() => config);
+    await this.#change('commonConfig', () => config);
   }
 
   /**
@@ -64,7 +72,7 @@ export class GlobalConfig {
    * @throws {AgentError} `CONFIG_READ_ONLY` unless setting is allowed
    */
   async replaceModel(stage: GlobalModelStage, model: LlmConfig): Promise<JsonObject> {
-    await this.#change((config) => ({
+    await this.#change('llmConfig', (config) => ({
       ...config,
       stageModelConfig: { ...config.stageModelConfig, [stage]: model },
     }));
@@ -81,8 +89,9 @@ export class GlobalConfig {
     return overGlobalConfig(ownConfig, commonConfigSchema.parse(global));
   }
 
-  async #change(change: (config: CommonConfig) => CommonConfig): Promise<void> {
-    if (!this.allowSet) {
+  async #change(field: string, change: (config: CommonConfig) => CommonConfig): Promise<void> {
+    const { allowSetGlobalConfig, keyRing } = this.rules;
+    if (!allowSetGlobalConfig) {
       throw new AgentError(
         'CONFIG_READ_ONLY',
         'The global configuration is read-only; start the service with ALLOW_SET_GLOBAL_CONFIG=1 to set it',
@@ -91,6 +100,7 @@ export class GlobalConfig {
     for (let tries = 1; ; tries += 1) {
       const { config, sealedKeys, version } = await this.#load();
       const changed = storableJson({ ...change(config), id: GLOBAL_CONFIG_ID }, SETTING_NAME);
+      assertFieldFits(field, changed, this.rules);
       const keys = this.#keysBefore(sealedKeys).afterSetting(changed);
       try {
         await this.settings.putSetting(SETTING_NAME, this.#toStored(changed, keys), version);
@@ -101,7 +111,7 @@ export class GlobalConfig {
         throw error;
       }
       this.#keysInMemory = keys;
-      if (keys.size > 0 && this.keyRing === null) {
+      if (keys.size > 0 && keyRing === null) {
         this.#logger.warn(
           'The API keys of the global configuration are kept in the memory of this process: they do not survive a restart and do not reach other replicas; set TASK_STORAGE_ENCRYPTION_KEYS, so that they are stored encrypted',
         );
@@ -122,21 +132,21 @@ export class GlobalConfig {
 
   #toStored(config: JsonObject, keys: ApiKeys): JsonObject {
     const masked = maskApiKeys(config);
-    return keys.size === 0 || this.keyRing === null
+    return keys.size === 0 || this.rules.keyRing === null
       ? masked
-      : { ...masked, [SEALED_KEYS_FIELD]: this.keyRing.seal(keys.serialize(), SETTING_NAME) };
+      : { ...masked, [SEALED_KEYS_FIELD]: this.rules.keyRing.seal(keys.serialize(), SETTING_NAME) };
   }
 
   /** @throws {TaskStorageError} `MISCONFIGURED` when this process has not the key to open them */
   #keysOf(sealedKeys: string | null): ApiKeys {
-    if (this.keyRing === null) {
+    if (this.rules.keyRing === null) {
       return this.#keysInMemory;
     }
     if (sealedKeys === null) {
       return new ApiKeys();
     }
     try {
-      return ApiKeys.parse(this.keyRing.open(sealedKeys, SETTING_NAME));
+      return ApiKeys.parse(this.rules.keyRing.open(sealedKeys, SETTING_NAME));
     } catch (error) {
       throw new TaskStorageError(
         'MISCONFIGURED',

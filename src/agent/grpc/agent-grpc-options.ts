@@ -2,8 +2,16 @@ import type { Server } from '@grpc/grpc-js';
 import type { PackageDefinition } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
 import type { CustomStrategy, GrpcOptions } from '@nestjs/microservices';
+import { toChannelOptions, type GrpcLimitOptions } from '../limits/grpc-limits.js';
+import { checkRequests } from './checked-requests.js';
 import { limitGracefulShutdown } from './port-closing.js';
-import { LOADER_OPTIONS, SERVICE_PACKAGES, SERVICE_PROTO_PATHS } from './proto-files.js';
+import {
+  AGENT_SERVICE,
+  LOADER_OPTIONS,
+  SERVICE_PACKAGES,
+  TASK_SERVICE,
+  SERVICE_PROTO_PATHS,
+} from './proto-files.js';
 import { withImports } from './reflected-definitions.js';
 import { UnaryGrpcServer } from './unary-grpc-server.js';
 
@@ -28,7 +36,9 @@ export interface AgentGrpcOptions {
   url: string;
   /** Each is called with the server before it starts, to add a service of its own. */
   services?: readonly ((server: Server) => void)[] | undefined;
-  /** Such as `credentials` for TLS, or `maxReceiveMessageLength`. */
+  /** What one connection may take of the server. */
+  limits?: GrpcLimitOptions | undefined;
+  /** Such as `credentials` for TLS. What it says goes before `limits`. */
   server?: GrpcServerOptions | undefined;
 }
 
@@ -40,6 +50,7 @@ export interface AgentGrpcOptions {
 export function createAgentGrpcOptions({
   url,
   services = [],
+  limits = {},
   server: serverOptions,
 }: AgentGrpcOptions): CustomStrategy {
   return {
@@ -47,12 +58,14 @@ export function createAgentGrpcOptions({
       gracefulShutdown: true,
       keepalive: KEEPALIVE,
       ...serverOptions,
+      channelOptions: { ...toChannelOptions(limits), ...serverOptions?.channelOptions },
       url,
       package: SERVICE_PACKAGES,
       protoPath: SERVICE_PROTO_PATHS,
       loader: LOADER_OPTIONS,
       onLoadPackageDefinition: (definitions: PackageDefinition, server: Server) => {
         limitGracefulShutdown(server);
+        checkRequests(definitions, [AGENT_SERVICE, TASK_SERVICE]);
         new ReflectionService(withImports(definitions)).addToServer(server);
         services.forEach((addService) => addService(server));
       },

@@ -6,6 +6,7 @@ import type { TaskStorage } from '../../task/task-storage.js';
 import { AGENT_SETTINGS, AGENT_STORAGE, type AgentSettings } from '../agent-options.js';
 import { TaskNotFoundError } from '../agent-errors.js';
 import { readPackageVersion } from '../package-version.js';
+import { StreamLimit } from '../limits/stream-limit.js';
 import { TaskFollower } from '../supervisor/task-follower.js';
 import { TaskSupervisor } from '../supervisor/task-supervisor.js';
 import { runAgentInstructionSchema, taskIdSchema } from '../wire/agent-requests.js';
@@ -18,7 +19,7 @@ import {
   type QueryTaskStatusResponse,
   type TaskStream,
 } from '../wire/agent-responses.js';
-import { parseRequest } from '../wire/request-parsing.js';
+import { emptyRequestSchema, parseRequest } from '../wire/request-parsing.js';
 import { isTaskId } from '../wire/task-id.js';
 import { GrpcExceptionFilter } from './grpc-exception.filter.js';
 import { parseIdempotencyKey } from './idempotency-key.js';
@@ -38,10 +39,12 @@ export class AgentController {
     private readonly supervisor: TaskSupervisor,
     private readonly follower: TaskFollower,
     private readonly instructions: InstructionStream,
+    private readonly streams: StreamLimit,
   ) {}
 
   @GrpcMethod(AGENT_SERVICE, 'GetAgentInfo')
-  getAgentInfo() {
+  getAgentInfo(request: unknown) {
+    parseRequest(emptyRequestSchema, request);
     return {
       version: this.#version,
       maxConcurrentTasks: this.settings.maxTasks,
@@ -58,7 +61,9 @@ export class AgentController {
   ): Observable<TaskStream> {
     const instruction = parseRequest(runAgentInstructionSchema, request);
     const key = parseIdempotencyKey(metadata);
-    return streamAnswer(call, (ended) => this.instructions.run(instruction, key, ended));
+    return streamAnswer(call, (ended) =>
+      this.streams.limited(() => this.instructions.run(instruction, key, ended)),
+    );
   }
 
   @GrpcMethod(AGENT_SERVICE, 'RunAgentInstructionAsync')
@@ -75,7 +80,7 @@ export class AgentController {
     call: StreamCall,
   ): Observable<{ taskStream: TaskStream }> {
     const { taskId } = parseRequest(taskIdSchema, request);
-    return streamAnswer(call, (ended) => this.#stages(taskId, ended));
+    return streamAnswer(call, (ended) => this.streams.limited(() => this.#stages(taskId, ended)));
   }
 
   @GrpcMethod(AGENT_SERVICE, 'QueryTaskStatus')

@@ -5,9 +5,10 @@ import { InvalidTaskError } from '../../task/errors.js';
 import type { TaskStorage } from '../../task/task-storage.js';
 import { InvalidRequestError, TaskNotFoundError } from '../agent-errors.js';
 import { AGENT_STORAGE } from '../agent-options.js';
+import { StreamLimit } from '../limits/stream-limit.js';
 import { TaskFollower } from '../supervisor/task-follower.js';
 import { TaskSupervisor } from '../supervisor/task-supervisor.js';
-import { parseRequest } from '../wire/request-parsing.js';
+import { emptyRequestSchema, parseRequest } from '../wire/request-parsing.js';
 import {
   cleanupOldTasksSchema,
   listTasksSchema,
@@ -31,6 +32,7 @@ export class TaskServiceController {
     @Inject(AGENT_STORAGE) private readonly storage: TaskStorage,
     private readonly supervisor: TaskSupervisor,
     private readonly follower: TaskFollower,
+    private readonly streams: StreamLimit,
   ) {}
 
   @GrpcMethod(TASK_SERVICE, 'GetTask')
@@ -71,7 +73,8 @@ export class TaskServiceController {
   }
 
   @GrpcMethod(TASK_SERVICE, 'CountActiveTasks')
-  async countActiveTasks(): Promise<{ active_task_count: number }> {
+  async countActiveTasks(request: unknown): Promise<{ active_task_count: number }> {
+    parseRequest(emptyRequestSchema, request);
     return { active_task_count: await this.storage.countActiveTasks() };
   }
 
@@ -90,7 +93,9 @@ export class TaskServiceController {
   @GrpcMethod(TASK_SERVICE, 'WatchTask')
   watchTask(request: unknown, _metadata: unknown, call: StreamCall): Observable<WireTaskEvent> {
     const { task_id: taskId, after_sequence: after } = parseRequest(watchTaskSchema, request);
-    return streamAnswer(call, (ended) => this.#events(taskId, after, ended));
+    return streamAnswer(call, (ended) =>
+      this.streams.limited(() => this.#events(taskId, after, ended)),
+    );
   }
 
   async *#events(

@@ -1,5 +1,7 @@
 import type { TerminalStatus } from '../../task/task-lifecycle.js';
 import type { AgentOutcome } from '../agent-runner.js';
+import { cutToBytes } from '../cut-text.js';
+import type { RunLimits } from '../limits/agent-limits.js';
 import { storableText, storableWord } from '../storable-text.js';
 import { DEFAULT_FINAL_STATE } from '../task-messages.js';
 import { storableProgress, type TaskProgress } from './task-progress.js';
@@ -16,14 +18,21 @@ export interface TaskEnding {
 }
 
 /** The runner returned. */
-export function finished(outcome: AgentOutcome, onDropped: (problem: string) => void): TaskEnding {
+export function finished(
+  outcome: AgentOutcome,
+  limits: RunLimits,
+  onDropped: (problem: string) => void,
+): TaskEnding {
   const finalState = storableWord(outcome.finalState ?? '', MAX_FINAL_STATE_CHARACTERS);
   return {
     status: 'finished',
     finalState: finalState === '' ? DEFAULT_FINAL_STATE : finalState,
-    result: typeof outcome.result === 'string' ? storableText(outcome.result) : null,
+    result:
+      typeof outcome.result === 'string'
+        ? cutToBytes(storableText(outcome.result), limits.maxFieldBytes)
+        : null,
     error: null,
-    progress: storableProgress(outcome, onDropped),
+    progress: storableProgress(outcome, limits, onDropped),
   };
 }
 
@@ -31,11 +40,17 @@ function endedBadly(finalState: string, error: string): TaskEnding {
   return { status: 'error', finalState, result: null, error, progress: {} };
 }
 
-/** The runner failed. */
-export function failed(reason: unknown): TaskEnding {
+/** The runner failed. Its reason is the message of the last stage too. */
+export function failed(
+  reason: unknown,
+  { maxStageBytes }: Pick<RunLimits, 'maxStageBytes'>,
+): TaskEnding {
   const message = reason instanceof Error ? reason.message : String(reason);
   const text = storableText(message).trim();
-  return endedBadly('failed', text === '' ? 'The agent failed and gave no reason.' : text);
+  return endedBadly(
+    'failed',
+    text === '' ? 'The agent failed and gave no reason.' : cutToBytes(text, maxStageBytes),
+  );
 }
 
 /** The task took too long. */

@@ -3,6 +3,8 @@ import type { Clock } from '../../task/clock.js';
 import type { NewTaskEvent } from '../../task/task-event.js';
 import type { AgentRun, AgentRunner } from '../agent-runner.js';
 import { describeError } from '../describe-error.js';
+import { cutToBytes } from '../cut-text.js';
+import type { RunLimits } from '../limits/agent-limits.js';
 import { runGuarded } from './guarded-runner.js';
 import { StageWriter } from './stage-writer.js';
 import { storableText, storableWord } from '../storable-text.js';
@@ -31,9 +33,10 @@ const UNRECORDED_REASONS: Readonly<Record<Unrecorded, string>> = {
   left: 'is left to another replica',
 };
 
-/** A run, and the name of the process that holds its lease. */
+/** A run, the name of the process that holds its lease, and how much the run may store. */
 export interface TaskRunContext extends TaskRecordContext {
   readonly leaseOwner: string;
+  readonly limits: RunLimits;
 }
 
 function resuming(attempt: number): NewTaskEvent {
@@ -73,10 +76,13 @@ export class TaskRun {
     this.#record = new TaskRecord(taskId, lease, lastEventSequence, context);
     this.#stages = new StageWriter(
       this.#record,
+      { used: lastEventSequence, most: context.limits.maxStages },
       () => this.stop('gone'),
       (error) => {
         this.#logger.error(`Task ${job.taskId}: a stage was not stored: ${describeError(error)}`);
-        this.stop(failed(new Error('The progress of the task could not be stored.')));
+        this.stop(
+          failed(new Error('The progress of the task could not be stored.'), context.limits),
+        );
       },
     );
   }
@@ -161,7 +167,9 @@ export class TaskRun {
       this.#logger.error(
         `Task ${this.job.taskId}: its start was not stored: ${describeError(error)}`,
       );
-      this.stop(failed(new Error('The start of the task could not be stored.')));
+      this.stop(
+        failed(new Error('The start of the task could not be stored.'), this.context.limits),
+      );
       return true;
     }
   }
@@ -190,7 +198,10 @@ export class TaskRun {
       // Something in it may be refused: better an end without it than a task that never ends, and
       // holds its place for as long as this process lives.
       const { clock, giveUp } = this.context;
-      const failure = failed(new Error('The end of the task could not be stored.'));
+      const failure = failed(
+        new Error('The end of the task could not be stored.'),
+        this.context.limits,
+      );
       return retryWhateverHappens(async () => this.#record.end(failure, []), {
         clock,
         signal: giveUp,
@@ -211,9 +222,9 @@ export class TaskRun {
     const warn = (problem: string) => this.#warnDropped(problem);
     try {
       const outcome = await runGuarded(this.runner, this.#agentRun());
-      this.#end(finished(outcome, warn));
+      this.#end(finished(outcome, this.context.limits, warn));
     } catch (error) {
-      this.#end(failed(error));
+      this.#end(failed(error, this.context.limits));
     }
   }
 
@@ -232,11 +243,13 @@ export class TaskRun {
         const word = storableWord(stage, MAX_STAGE_CHARACTERS);
         await this.#stages.add({
           stage: word === '' ? UNNAMED_STAGE : word,
-          message: storableText(message),
+          message: cutToBytes(storableText(message), this.context.limits.maxStageBytes),
         });
       },
       saveProgress: async (progress) => {
-        const storable = storableProgress(progress, (problem) => this.#warnDropped(problem));
+        const storable = storableProgress(progress, this.context.limits, (problem) =>
+          this.#warnDropped(problem),
+        );
         await this.#stages.saveProgress(storable);
       },
     };

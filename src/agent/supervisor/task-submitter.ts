@@ -7,6 +7,8 @@ import { AgentError } from '../agent-errors.js';
 import type { AgentSettings } from '../agent-options.js';
 import type { AgentRunner } from '../agent-runner.js';
 import { describeError } from '../describe-error.js';
+import type { RunLimits } from '../limits/agent-limits.js';
+import { assertFieldFits, assertInstructionFits } from '../limits/size-checks.js';
 import type { RunAgentInstruction } from '../wire/agent-requests.js';
 import { newTaskId } from './new-task-id.js';
 import { isUnavailable, retryWhileUnavailable } from './storage-retry.js';
@@ -26,15 +28,20 @@ export interface SubmittedTask {
   readonly isNew: boolean;
 }
 
-/** The settings that decide which tasks run, and how often. */
+/** The settings that decide which tasks run, how often, and how large they may be. */
 export type AdmissionSettings = Pick<
   AgentSettings,
-  'maxTasks' | 'maxTasksPerTenant' | 'whenFull' | 'maxAttempts' | 'staleRunningMinutes'
+  | 'maxTasks'
+  | 'maxTasksPerTenant'
+  | 'whenFull'
+  | 'maxAttempts'
+  | 'staleRunningMinutes'
+  | 'maxInstructionBytes'
+  | keyof RunLimits
 >;
 
 /** What a {@link TaskSubmitter} works with. */
-export interface TaskSubmitterContext
-  extends Omit<TaskRunsContext, 'maxTasksPerReplica'>, JobSources {
+export interface TaskSubmitterContext extends Omit<TaskRunsContext, 'settings'>, JobSources {
   readonly runs: TaskRuns;
   readonly settings: AdmissionSettings;
 }
@@ -99,6 +106,8 @@ export class TaskSubmitter {
           continue;
         }
       }
+      assertInstructionFits(request.instruction, settings);
+      assertFieldFits('request', storedRequest(request), settings);
       const isQueued = settings.whenFull === 'queue';
       const maxAttempts = runner.resumable === true ? settings.maxAttempts : 1;
       const sharing = { isQueued, maxAttempts };

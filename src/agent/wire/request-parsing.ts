@@ -5,8 +5,20 @@ import { InvalidRequestError } from '../agent-errors.js';
 
 /*
  * What comes over the wire, checked. The decoder leaves a field out when it was not sent, keeps the
- * number of an enum value that it does not know, and turns invalid UTF-8 into lone surrogates.
+ * number of an enum value that it does not know. What it would change silently does not come so far.
  */
+
+/** Takes the place of a request that cannot be decoded as its client meant it. */
+export class RefusedRequest {
+  /** @param field its path; `request` for the whole */
+  constructor(
+    readonly field: string,
+    readonly problem: string,
+  ) {}
+}
+
+/** A request that has nothing to say. */
+export const emptyRequestSchema = z.object({});
 
 /** Text to be stored; the empty text is the same as none. */
 export const optionalText = z
@@ -43,6 +55,9 @@ export function parseRequest<Schema extends z.ZodType>(
   schema: Schema,
   request: unknown,
 ): z.output<Schema> {
+  if (request instanceof RefusedRequest) {
+    throw new InvalidRequestError(request.field, request.problem);
+  }
   const result = schema.safeParse(request);
   if (result.success) {
     return result.data;
