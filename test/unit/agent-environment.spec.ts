@@ -10,7 +10,7 @@ function source(variables: Record<string, string>): Map<string, string> {
 
 describe('The environment of the agent', () => {
   it('has the defaults of the original service', () => {
-    expect(readEnvironment(agentEnvironment, source({}))).toEqual({
+    expect(readEnvironment(agentEnvironment, source({}))).toMatchObject({
       TASK_MAX_TASKS: 5,
       TASK_MAX_TASKS_PER_TENANT: undefined,
       TASK_MAX_TASKS_PER_REPLICA: undefined,

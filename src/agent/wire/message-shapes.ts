@@ -5,7 +5,7 @@ import { z } from 'zod';
 export type WireType = 0 | 1 | 2 | 3 | 4 | 5;
 
 /** What a field holds, as far as a check has to know. */
-export type ScalarKind = 'text' | 'bytes' | 'int32' | 'uint32' | 'other';
+export type ScalarKind = 'text' | 'bytes' | 'int32' | 'uint32' | 'bool' | 'other';
 
 /** One field of a message. */
 export interface FieldShape {
@@ -35,7 +35,7 @@ const SCALARS: Readonly<Record<string, readonly [WireType, ScalarKind]>> = {
   TYPE_INT64: [VARINT, 'other'],
   TYPE_UINT64: [VARINT, 'other'],
   TYPE_SINT64: [VARINT, 'other'],
-  TYPE_BOOL: [VARINT, 'other'],
+  TYPE_BOOL: [VARINT, 'bool'],
   TYPE_DOUBLE: [1, 'other'],
   TYPE_FIXED64: [1, 'other'],
   TYPE_SFIXED64: [1, 'other'],

@@ -36,10 +36,16 @@ export const optionalText = z
   .optional()
   .transform((value) => (value === '' ? undefined : value));
 
+/** Answers repeat the id, and must fit into what a client takes. */
+const MAX_SOUGHT_CHARACTERS = 1_000;
+
 /** An id to look up: whatever it is, at worst there is nothing of that name. */
 export const soughtId = z
   .string()
   .default('')
+  .refine((value) => value.length <= MAX_SOUGHT_CHARACTERS, {
+    error: `is longer than any id; send at most ${MAX_SOUGHT_CHARACTERS} characters`,
+  })
   .transform((value) => value.toWellFormed());
 
 /** A value of an enum by its name; the undefined one is the same as none. */

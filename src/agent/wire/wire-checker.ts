@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import type { MessageShape, ScalarKind, WireType } from './message-shapes.js';
-import { WireReader } from './wire-reader.js';
+import { MAX_SHORT_VARINT_BYTES, WireReader, type Varint } from './wire-reader.js';
 
 /*
  * The decoder of proto-loader is lenient: it makes U+FFFD of invalid UTF-8, ends a text at the end of
@@ -24,11 +24,12 @@ class WireError extends Error {
 
 const PACKABLE: ReadonlySet<WireType> = new Set([0, 1, 5]);
 const LENGTH_DELIMITED = 2;
+const MAX_INT32 = 0x7fff_ffff;
 
 const MALFORMED = 'is not what protobuf can say; encode it with the definition';
 const NOT_UTF8 = 'is not valid UTF-8; send well-formed text';
 const OTHER_TYPE = 'has another type than in the definition';
-const TOO_LARGE = 'does not fit into 32 bits';
+const TOO_LARGE = 'has a value that its type does not have';
 
 /** @returns `null` when the bytes say exactly what the decoder will read */
 export function findWireProblem(bytes: Buffer, shape: MessageShape): WireProblem | null {
@@ -100,12 +101,22 @@ function checkScalar(reader: WireReader, { wireType, kind }: ScalarField, name: 
     }
     return;
   }
-  const value = reader.varint() ?? fail(name, MALFORMED);
-  const isNegative = value.high === 0xffff_ffff && value.low > 0x7fff_ffff;
-  const fits =
-    (kind !== 'int32' || isNegative || (value.high === 0 && value.low <= 0x7fff_ffff)) &&
-    (kind !== 'uint32' || value.high === 0);
-  if (!fits) {
+  if (!fits(reader.varint() ?? fail(name, MALFORMED), kind)) {
     fail(name, TOO_LARGE);
+  }
+}
+
+/** An int32 below zero is written with 64 bits. */
+function fits({ low, high, byteCount }: Varint, kind: ScalarKind): boolean {
+  const isShort = high === 0 && byteCount <= MAX_SHORT_VARINT_BYTES;
+  switch (kind) {
+    case 'int32':
+      return low <= MAX_INT32 ? isShort : high === 0xffff_ffff;
+    case 'uint32':
+      return isShort;
+    case 'bool':
+      return isShort && low <= 1;
+    default:
+      return true;
   }
 }
