@@ -22,8 +22,10 @@ import {
 } from '../support/wire-fields.js';
 
 const SEED = Number(process.env['FUZZ_SEED'] ?? 20_261_124);
-const RUNS = Number(process.env['HOSTILE_RUNS'] ?? 100);
+/** How many generated values an RPC is tried with. */
+const RUNS = Number(process.env['HOSTILE_RUNS'] ?? 50);
 const MIB = 1024 * 1024;
+const MANY_FIELDS = 10;
 
 /** What a request may be answered with. `INTERNAL` and `UNKNOWN` are failures of the service. */
 const ANSWERS: ReadonlySet<status> = new Set([
@@ -150,8 +152,12 @@ describe.each(taskStorageBackends)('Hostile requests on $name', ({ name, open })
       const fields = requestFieldsOf(method);
 
       it('are refused naming the field, or taken as they are', async () => {
-        for (const field of fields) {
-          const values = fixedValuesFor(field);
+        for (const [index, field] of fields.entries()) {
+          // Each value meets each RPC on each backend; in memory each field of large messages too.
+          const values = fixedValuesFor(field).filter(
+            (_, place) =>
+              name === 'memory' || fields.length < MANY_FIELDS || (place + index) % 4 === 0,
+          );
           const isShared = nameOf(method).startsWith('SetGlobal');
           if (isShared) {
             for (const value of values) {

@@ -83,19 +83,15 @@ export class Attacker {
   }
 
   async #until(isDone: () => boolean): Promise<void> {
-    let isOver = false;
-    const timer = setTimeout(() => {
-      isOver = true;
-      this.#changed();
-    }, SILENCE_MS);
+    const silence = AbortSignal.timeout(SILENCE_MS);
+    silence.addEventListener('abort', () => this.#changed());
     const drained = () => this.#changed();
     this.socket.on('drain', drained);
-    while (!isDone() && !isOver) {
+    while (!isDone() && !silence.aborted) {
       await new Promise<void>((resolve) => {
         this.#changed = resolve;
       });
     }
-    clearTimeout(timer);
     this.socket.off('drain', drained);
   }
 }

@@ -5,6 +5,7 @@ import type { AgentModuleOptions } from '../../src/agent/agent-options.js';
 import { AGENT_CLOCK } from '../../src/agent/agent-options.js';
 import type { AgentRunner } from '../../src/agent/agent-runner.js';
 import { createAgentGrpcOptions } from '../../src/agent/grpc/agent-grpc-options.js';
+import type { GrpcLimitOptions } from '../../src/agent/limits/grpc-limits.js';
 import { systemClock, type Clock } from '../../src/task/clock.js';
 import type { TaskStorage } from '../../src/task/task-storage.js';
 import { ServiceClient } from './agent-clients.js';
@@ -29,9 +30,9 @@ export interface AgentService {
 export async function startAgentService(
   storage: TaskStorage,
   runner: AgentRunner | null,
-  options: AgentModuleOptions & { clock?: Clock } = {},
+  options: AgentModuleOptions & { clock?: Clock; grpcLimits?: GrpcLimitOptions } = {},
 ): Promise<AgentService> {
-  const { clock = systemClock, ...moduleOptions } = options;
+  const { clock = systemClock, grpcLimits, ...moduleOptions } = options;
   const address = `127.0.0.1:${await findFreePort()}`;
   const logger = new RecordingLogger();
   const module = await Test.createTestingModule({
@@ -48,7 +49,9 @@ export async function startAgentService(
     .useValue(clock)
     .setLogger(logger)
     .compile();
-  const app = module.createNestMicroservice(createAgentGrpcOptions({ url: address }));
+  const app = module.createNestMicroservice(
+    createAgentGrpcOptions({ url: address, limits: grpcLimits }),
+  );
   await app.listen();
   const agent = new ServiceClient('lybic.agent.Agent', address);
   const tasks = new ServiceClient('nestjs_task_storage.v1.TaskService', address);

@@ -42,6 +42,10 @@ interface FieldDescriptor {
   readonly typeName: string;
 }
 
+interface EnumDescriptor {
+  readonly value: readonly { readonly name: string; readonly number: number }[];
+}
+
 const services = ['lybic.agent.Agent', 'nestjs_task_storage.v1.TaskService'];
 
 /** Every RPC of both services. */
@@ -49,9 +53,9 @@ export const allMethods: readonly Method[] = services.flatMap((name) =>
   Object.values(definitions[name] as ServiceDefinition),
 );
 
-function typeNamed<T>(typeName: string, packageName: string): T {
+function typeNamed(typeName: string, packageName: string): object {
   const found = definitions[typeName] ?? definitions[`${packageName}.${typeName}`];
-  return (found as unknown as { type: T }).type;
+  return (found as MessageTypeDefinition<object, object>).type;
 }
 
 function fieldsWithin(
@@ -69,15 +73,15 @@ function fieldsWithin(
       enumNames:
         type === 'TYPE_ENUM'
           ? new Map(
-              typeNamed<{ value: { name: string; number: number }[] }>(
-                typeName,
-                packageName,
-              ).value.map((value) => [value.number, value.name]),
+              (typeNamed(typeName, packageName) as EnumDescriptor).value.map((value) => [
+                value.number,
+                value.name,
+              ]),
             )
           : new Map(),
     };
     return type === 'TYPE_MESSAGE'
-      ? [own, ...fieldsWithin(typeNamed<object>(typeName, packageName), packageName, own.path)]
+      ? [own, ...fieldsWithin(typeNamed(typeName, packageName), packageName, own.path)]
       : [own];
   });
 }
@@ -85,8 +89,7 @@ function fieldsWithin(
 /** @returns the fields of the method's request, those of nested messages too */
 export function requestFieldsOf(method: Method): WireField[] {
   const packageName = (method.path.split('/')[1] ?? '').split('.').slice(0, -1).join('.');
-  const { type } = method.requestType as MessageTypeDefinition<object, object>;
-  return fieldsWithin(type, packageName, []);
+  return fieldsWithin(method.requestType.type, packageName, []);
 }
 
 export function pathOf(field: WireField): string {

@@ -116,7 +116,9 @@ function fits({ low, high, byteCount }: Varint, kind: ScalarKind): boolean {
       return isShort;
     case 'bool':
       return isShort && low <= 1;
-    default:
+    case 'text':
+    case 'bytes':
+    case 'other':
       return true;
   }
 }
