@@ -1,5 +1,14 @@
 import { Metadata, status } from '@grpc/grpc-js';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  it,
+  jest,
+} from '@jest/globals';
 import fc from 'fast-check';
 import { startAgentService, type AgentService } from '../support/agent-service.js';
 import { errorInfoOf } from '../support/agent-clients.js';
@@ -23,7 +32,10 @@ import {
 
 const SEED = Number(process.env['FUZZ_SEED'] ?? 20_261_124);
 /** How many generated values an RPC is tried with. */
-const RUNS = Number(process.env['HOSTILE_RUNS'] ?? 50);
+const RUNS = Number(process.env['HOSTILE_RUNS'] ?? 30);
+
+// Thousands of calls, on a machine that may be busy with other tests.
+jest.setTimeout(120_000);
 const MIB = 1024 * 1024;
 const MANY_FIELDS = 10;
 
@@ -90,7 +102,9 @@ describe.each(taskStorageBackends)('Hostile requests on $name', ({ name, open })
 
   // Another connection, which notices nothing.
   let follower: ReturnType<AgentService['tasks']['stream']>;
+  let errorsBefore: number;
   beforeEach(async () => {
+    errorsBefore = service.logger.messages('error').length;
     const ended = { taskId: 'ended', query: 'q', maxSteps: 1, status: 'running' } as const;
     if (await backend.storage.createTask(ended)) {
       await backend.storage.updateTask('ended', { status: 'finished' });
@@ -106,7 +120,7 @@ describe.each(taskStorageBackends)('Hostile requests on $name', ({ name, open })
     expect(await service.agent.call('QueryTaskStatus', { taskId: 'control' })).toMatchObject({
       status: 'RUNNING',
     });
-    expect(service.logger.lines.filter(({ level }) => level === 'error')).toEqual([]);
+    expect(service.logger.messages('error').slice(errorsBefore)).toEqual([]);
   });
 
   async function tryValue(method: Method, field: WireField, value: HostileValue): Promise<void> {
@@ -156,7 +170,7 @@ describe.each(taskStorageBackends)('Hostile requests on $name', ({ name, open })
           // Each value meets each RPC on each backend; in memory each field of large messages too.
           const values = fixedValuesFor(field).filter(
             (_, place) =>
-              name === 'memory' || fields.length < MANY_FIELDS || (place + index) % 4 === 0,
+              name === 'memory' || fields.length < MANY_FIELDS || (place + index) % 8 === 0,
           );
           const isShared = nameOf(method).startsWith('SetGlobal');
           if (isShared) {
