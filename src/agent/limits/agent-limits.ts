@@ -26,9 +26,9 @@ export interface AgentLimitOptions {
   /** A longer instruction is refused. Default 1048576. */
   maxInstructionBytes?: number | undefined;
   /**
-   * What one field of a task may take: as JSON its request, conversation, statistics or sandbox, or
-   * its result as text. A request that needs more is refused, a result is cut with a mark, and
-   * progress of a runner is left out, so that what was saved before stays. Default 33554432.
+   * What one JSON field of a task may take: its request, conversation, statistics or sandbox. A
+   * request that needs more is refused. Progress of a runner is left out, so that what was saved
+   * before stays. Default 33554432.
    */
   maxFieldBytes?: number | undefined;
   /**

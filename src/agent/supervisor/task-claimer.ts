@@ -171,7 +171,7 @@ export class TaskClaimer {
       );
       if (error instanceof TaskStorageError && error.code === 'CORRUPT') {
         const reason = new Error('The stored request of the task cannot be read.');
-        runs.track(this.#end(task, failed(reason, this.context.settings)));
+        runs.track(this.#end(task, failed(reason)));
       }
     }
   }

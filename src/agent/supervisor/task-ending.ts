@@ -1,6 +1,5 @@
 import type { TerminalStatus } from '../../task/task-lifecycle.js';
 import type { AgentOutcome } from '../agent-runner.js';
-import { cutToBytes } from '../cut-text.js';
 import type { RunLimits } from '../limits/agent-limits.js';
 import { storableText, storableWord } from '../storable-text.js';
 import { DEFAULT_FINAL_STATE } from '../task-messages.js';
@@ -20,17 +19,14 @@ export interface TaskEnding {
 /** The runner returned. */
 export function finished(
   outcome: AgentOutcome,
-  limits: RunLimits,
+  limits: Pick<RunLimits, 'maxFieldBytes'>,
   onDropped: (problem: string) => void,
 ): TaskEnding {
   const finalState = storableWord(outcome.finalState ?? '', MAX_FINAL_STATE_CHARACTERS);
   return {
     status: 'finished',
     finalState: finalState === '' ? DEFAULT_FINAL_STATE : finalState,
-    result:
-      typeof outcome.result === 'string'
-        ? cutToBytes(storableText(outcome.result), limits.maxFieldBytes)
-        : null,
+    result: typeof outcome.result === 'string' ? storableText(outcome.result) : null,
     error: null,
     progress: storableProgress(outcome, limits, onDropped),
   };
@@ -40,17 +36,11 @@ function endedBadly(finalState: string, error: string): TaskEnding {
   return { status: 'error', finalState, result: null, error, progress: {} };
 }
 
-/** The runner failed. Its reason is the message of the last stage too. */
-export function failed(
-  reason: unknown,
-  { maxStageBytes }: Pick<RunLimits, 'maxStageBytes'>,
-): TaskEnding {
+/** The runner failed. */
+export function failed(reason: unknown): TaskEnding {
   const message = reason instanceof Error ? reason.message : String(reason);
   const text = storableText(message).trim();
-  return endedBadly(
-    'failed',
-    text === '' ? 'The agent failed and gave no reason.' : cutToBytes(text, maxStageBytes),
-  );
+  return endedBadly('failed', text === '' ? 'The agent failed and gave no reason.' : text);
 }
 
 /** The task took too long. */

@@ -3,7 +3,6 @@ import type { Clock } from '../../task/clock.js';
 import type { NewTaskEvent } from '../../task/task-event.js';
 import type { AgentRun, AgentRunner } from '../agent-runner.js';
 import { describeError } from '../describe-error.js';
-import { cutToBytes } from '../cut-text.js';
 import type { RunLimits } from '../limits/agent-limits.js';
 import { runGuarded } from './guarded-runner.js';
 import { StageWriter } from './stage-writer.js';
@@ -80,9 +79,7 @@ export class TaskRun {
       () => this.stop('gone'),
       (error) => {
         this.#logger.error(`Task ${job.taskId}: a stage was not stored: ${describeError(error)}`);
-        this.stop(
-          failed(new Error('The progress of the task could not be stored.'), context.limits),
-        );
+        this.stop(failed(new Error('The progress of the task could not be stored.')));
       },
     );
   }
@@ -167,9 +164,7 @@ export class TaskRun {
       this.#logger.error(
         `Task ${this.job.taskId}: its start was not stored: ${describeError(error)}`,
       );
-      this.stop(
-        failed(new Error('The start of the task could not be stored.'), this.context.limits),
-      );
+      this.stop(failed(new Error('The start of the task could not be stored.')));
       return true;
     }
   }
@@ -198,10 +193,7 @@ export class TaskRun {
       // Something in it may be refused: better an end without it than a task that never ends, and
       // holds its place for as long as this process lives.
       const { clock, giveUp } = this.context;
-      const failure = failed(
-        new Error('The end of the task could not be stored.'),
-        this.context.limits,
-      );
+      const failure = failed(new Error('The end of the task could not be stored.'));
       return retryWhateverHappens(async () => this.#record.end(failure, []), {
         clock,
         signal: giveUp,
@@ -221,10 +213,10 @@ export class TaskRun {
   async #callRunner(): Promise<void> {
     const warn = (problem: string) => this.#warnDropped(problem);
     try {
-      const outcome = await runGuarded(this.runner, this.#agentRun());
+      const outcome = await runGuarded(this.runner, this.#agentRun(), this.context.limits);
       this.#end(finished(outcome, this.context.limits, warn));
     } catch (error) {
-      this.#end(failed(error, this.context.limits));
+      this.#end(failed(error));
     }
   }
 
@@ -243,7 +235,7 @@ export class TaskRun {
         const word = storableWord(stage, MAX_STAGE_CHARACTERS);
         await this.#stages.add({
           stage: word === '' ? UNNAMED_STAGE : word,
-          message: cutToBytes(storableText(message), this.context.limits.maxStageBytes),
+          message: storableText(message),
         });
       },
       saveProgress: async (progress) => {

@@ -7,7 +7,6 @@ import { AgentError } from '../agent-errors.js';
 import type { AgentSettings } from '../agent-options.js';
 import type { AgentRunner } from '../agent-runner.js';
 import { describeError } from '../describe-error.js';
-import type { RunLimits } from '../limits/agent-limits.js';
 import { assertFieldFits, assertInstructionFits } from '../limits/size-checks.js';
 import type { RunAgentInstruction } from '../wire/agent-requests.js';
 import { newTaskId } from './new-task-id.js';
@@ -37,7 +36,7 @@ export type AdmissionSettings = Pick<
   | 'maxAttempts'
   | 'staleRunningMinutes'
   | 'maxInstructionBytes'
-  | keyof RunLimits
+  | 'maxFieldBytes'
 >;
 
 /** What a {@link TaskSubmitter} works with. */
