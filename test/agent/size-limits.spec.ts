@@ -34,15 +34,19 @@ describeAgentService(
     });
 
     it.each([
-      ['SetGlobalCommonConfig', 'commonConfig', { platform: 'x'.repeat(1_024) }],
-      ['SetGlobalCommonLLMConfig', 'llmConfig', { modelName: 'x'.repeat(1_024) }],
-    ])('refuses what %s would store beyond it', async (rpc, field, value) => {
-      const before = await suite.service.agent.call('GetGlobalCommonConfig');
-      const refused = await statusOf(suite.service.agent.call(rpc, { [field]: value }));
-      expect(refused.code).toBe(status.INVALID_ARGUMENT);
-      expect(errorInfoOf(refused).metadata).toEqual({ field });
-      expect(await suite.service.agent.call('GetGlobalCommonConfig')).toEqual(before);
-    });
+      ['SetGlobalCommonConfig', 'commonConfig', { platform: 'x'.repeat(262_144) }],
+      ['SetGlobalCommonLLMConfig', 'llmConfig', { modelName: 'x'.repeat(262_144) }],
+    ])(
+      'refuses what would make the global configuration too large, by %s',
+      async (rpc, field, value) => {
+        const before = await suite.service.agent.call('GetGlobalCommonConfig');
+        const refused = await statusOf(suite.service.agent.call(rpc, { [field]: value }));
+        expect(refused.code).toBe(status.INVALID_ARGUMENT);
+        expect(refused.details).toMatch(/ 2\d{5} bytes as JSON; it may take 262144$/);
+        expect(errorInfoOf(refused).metadata).toEqual({ field });
+        expect(await suite.service.agent.call('GetGlobalCommonConfig')).toEqual(before);
+      },
+    );
 
     it('stores so many stages, says that there were more, and goes on', async () => {
       const taskId = await suite.submit();

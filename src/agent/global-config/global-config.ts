@@ -2,10 +2,9 @@ import { Logger } from '@nestjs/common';
 import { TaskConflictError, TaskStorageError } from '../../task/errors.js';
 import type { JsonObject } from '../../task/json.js';
 import type { SettingsStorage } from '../../task/task-storage.js';
-import { AgentError } from '../agent-errors.js';
+import { AgentError, InvalidRequestError } from '../agent-errors.js';
 import { describeError } from '../describe-error.js';
 import type { AgentSettings } from '../agent-options.js';
-import { assertFieldFits } from '../limits/size-checks.js';
 import { storableJson } from '../storable-text.js';
 import {
   commonConfigSchema,
@@ -22,6 +21,9 @@ export const GLOBAL_CONFIG_ID = 'global';
 
 const SETTING_NAME = 'global_common_config';
 
+/** Each task copies it, so that a large one would slow down everybody. */
+const MAX_CONFIG_BYTES = 256 * 1024;
+
 /** So often another replica may be faster before a setter gives up. */
 const MAX_TRIES = 10;
 
@@ -37,10 +39,7 @@ interface StoredConfig {
 }
 
 /** Who may set the configuration, and how it is stored. Without a key ring its API keys are not. */
-export type GlobalConfigRules = Pick<
-  AgentSettings,
-  'allowSetGlobalConfig' | 'keyRing' | 'maxFieldBytes'
->;
+export type GlobalConfigRules = Pick<AgentSettings, 'allowSetGlobalConfig' | 'keyRing'>;
 
 /** The configuration that every replica shares, and that holds where a task's own says nothing. */
 export class GlobalConfig {
@@ -100,7 +99,7 @@ export class GlobalConfig {
     for (let tries = 1; ; tries += 1) {
       const { config, sealedKeys, version } = await this.#load();
       const changed = storableJson({ ...change(config), id: GLOBAL_CONFIG_ID }, SETTING_NAME);
-      assertFieldFits(field, changed, this.rules);
+      assertShort(field, changed);
       const keys = this.#keysBefore(sealedKeys).afterSetting(changed);
       try {
         await this.settings.putSetting(SETTING_NAME, this.#toStored(changed, keys), version);
@@ -170,5 +169,16 @@ export class GlobalConfig {
       sealedKeys: typeof sealedKeys === 'string' ? sealedKeys : null,
       version: setting?.version ?? 0,
     };
+  }
+}
+
+/** @throws {InvalidRequestError} naming the field that makes the configuration too large */
+function assertShort(field: string, config: JsonObject): void {
+  const bytes = Buffer.byteLength(JSON.stringify(config));
+  if (bytes > MAX_CONFIG_BYTES) {
+    throw new InvalidRequestError(
+      field,
+      `would make the global configuration take ${bytes} bytes as JSON; it may take ${MAX_CONFIG_BYTES}`,
+    );
   }
 }
