@@ -38,13 +38,9 @@ describe('A connection', () => {
   it('is closed when it has had no call for a while, though it pings', async () => {
     const session = openSession();
     const closed = once(session, 'close');
-    let isClosed = false;
-    void closed.then(() => {
-      isClosed = true;
-    });
     await once(session, 'connect');
     const ping = () => {
-      if (!isClosed && !session.closed) {
+      if (!session.closed && !session.destroyed) {
         session.ping(() => ping());
       }
     };

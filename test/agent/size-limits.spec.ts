@@ -104,13 +104,9 @@ describeAgentService(
 
     it('can cancel a runner that never stops reporting', async () => {
       const taskId = await suite.submit();
-      const { run, aborted, finish } = await suite.runner.next();
-      let isAborted = false;
-      void aborted.then(() => {
-        isAborted = true;
-      });
+      const { run, finish } = await suite.runner.next();
       const reporting = (async () => {
-        while (!isAborted) {
+        while (!run.signal.aborted) {
           await run.reportStage('again', 'and again');
         }
         finish();

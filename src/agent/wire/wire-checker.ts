@@ -109,16 +109,8 @@ function checkScalar(reader: WireReader, { wireType, kind }: ScalarField, name: 
 /** An int32 below zero is written with 64 bits. */
 function fits({ low, high, byteCount }: Varint, kind: ScalarKind): boolean {
   const isShort = high === 0 && byteCount <= MAX_SHORT_VARINT_BYTES;
-  switch (kind) {
-    case 'int32':
-      return low <= MAX_INT32 ? isShort : high === 0xffff_ffff;
-    case 'uint32':
-      return isShort;
-    case 'bool':
-      return isShort && low <= 1;
-    case 'text':
-    case 'bytes':
-    case 'other':
-      return true;
+  if (kind === 'int32') {
+    return low <= MAX_INT32 ? isShort : high === 0xffff_ffff;
   }
+  return kind === 'bool' ? isShort && low <= 1 : kind !== 'uint32' || isShort;
 }
