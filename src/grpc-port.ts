@@ -4,6 +4,7 @@ import type { CustomStrategy } from '@nestjs/microservices';
 import {
   agentEnvironment,
   createAgentGrpcOptions,
+  readGrpcLimits,
   readPortSecurity,
   type AgentEnvironment,
 } from './agent/index.js';
@@ -26,6 +27,7 @@ export const grpcPortProvider: FactoryProvider<CustomStrategy> = {
     createAgentGrpcOptions({
       ...readPortSecurity(source),
       url: addressOf(readEnvironment(agentEnvironment, source)),
+      limits: readGrpcLimits(source),
       services: [(server) => health.addToServer(server)],
     }),
 };

@@ -2,6 +2,8 @@ import { hostname } from 'node:os';
 import { z } from 'zod';
 import { integer, readEnvironment, text, type EnvironmentSource } from '../config/environment.js';
 import { securityEnvironment } from './auth/security-environment.js';
+import { agentLimitVariables, toAgentLimits } from './limits/agent-limits.js';
+import { grpcLimitVariables } from './limits/grpc-limits.js';
 import { agentParsers, type AgentModuleOptions } from './agent-options.js';
 
 const HIGHEST_PORT = 65_535;
@@ -39,6 +41,8 @@ export const agentEnvironment = z.object({
   SHUTDOWN_GRACE_MS: agentParsers.shutdownGraceMs,
   /** The name of this replica, for people. Not set: `<host name>:<GRPC_PORT>`. */
   TASK_INSTANCE_ID: agentParsers.instanceId,
+  ...agentLimitVariables,
+  ...grpcLimitVariables,
 });
 
 /** The checked values of {@link agentEnvironment}. */
@@ -61,5 +65,6 @@ export function readAgentOptions(source: EnvironmentSource): AgentModuleOptions 
     logLevel: variables.LOG_LEVEL,
     instanceId: variables.TASK_INSTANCE_ID ?? `${hostname()}:${variables.GRPC_PORT}`,
     shutdownGraceMs: variables.SHUTDOWN_GRACE_MS,
+    ...toAgentLimits(variables),
   };
 }

@@ -9,6 +9,7 @@ import { describeUnknown } from './task-messages.js';
  * - `NO_RUNNER`: the service runs no tasks.
  * - `CONFIG_READ_ONLY`: the global configuration cannot be set by calls.
  * - `REPLICA_FULL`: this replica runs as many tasks as it may; another may have room.
+ * - `TOO_MANY_STREAMS`: this replica answers as many streaming calls as it may; another may have room.
  * - `IDEMPOTENCY_KEY_REUSED`: the idempotency key belongs to a task with another request.
  * - `SECRETS_NOT_STORABLE`: the request would have to be stored with its secrets in clear.
  * - `STOPPING`: the service is being stopped; another replica may answer.
@@ -23,6 +24,7 @@ export type AgentErrorCode =
   | 'NO_RUNNER'
   | 'CONFIG_READ_ONLY'
   | 'REPLICA_FULL'
+  | 'TOO_MANY_STREAMS'
   | 'IDEMPOTENCY_KEY_REUSED'
   | 'SECRETS_NOT_STORABLE'
   | 'STOPPING'

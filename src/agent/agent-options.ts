@@ -2,6 +2,11 @@ import { hostname } from 'node:os';
 import { z } from 'zod';
 import { choice, flag, integer, readEnvironment, text } from '../config/environment.js';
 import { MAX_INTEGER } from '../task/value-parsers.js';
+import {
+  agentLimitParsers,
+  type AgentLimitOptions,
+  type AgentLimits,
+} from './limits/agent-limits.js';
 import { KeyRing, parseEncryptionKeys } from './encryption/key-ring.js';
 import { redactionPaths, RedactionRules } from './redaction/redaction-rules.js';
 
@@ -31,7 +36,7 @@ const LOG_LEVELS = [
 const MAX_INSTANCE_ID_CHARACTERS = 200;
 
 /** How tasks are run, and who may configure them. */
-export interface AgentModuleOptions {
+export interface AgentModuleOptions extends AgentLimitOptions {
   /** How many tasks may be active at once, over all replicas; at least 1. Default 5. */
   maxTasks?: number | undefined;
   /** The same for the tasks of one tenant. Default: as many as `maxTasks`. */
@@ -80,7 +85,7 @@ export interface AgentModuleOptions {
 }
 
 /** {@link AgentModuleOptions}, checked and complete. */
-export interface AgentSettings {
+export interface AgentSettings extends AgentLimits {
   readonly maxTasks: number;
   /** `null` when a tenant may have all of them. */
   readonly maxTasksPerTenant: number | null;
@@ -121,6 +126,7 @@ export const agentParsers = {
     },
   ),
   shutdownGraceMs: integer({ minimum: 0, maximum: MAX_INTEGER, defaultValue: 10_000 }),
+  ...agentLimitParsers,
 };
 
 /** @throws {ConfigurationError} with one sentence for each option that is wrong */

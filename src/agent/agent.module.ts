@@ -29,6 +29,7 @@ import { AgentController } from './grpc/agent.controller.js';
 import { GlobalConfigController } from './grpc/global-config.controller.js';
 import { InstructionStream } from './grpc/instruction-stream.js';
 import { TaskServiceController } from './grpc/task-service.controller.js';
+import { StreamLimit } from './limits/stream-limit.js';
 import { withRedaction } from './redaction/redacting-runner.js';
 import { LeaseKeeper } from './supervisor/lease-keeper.js';
 import { leaseOwnerOf } from './supervisor/lease-owner.js';
@@ -77,7 +78,7 @@ const providers: Provider[] = [
     provide: GlobalConfig,
     inject: [AGENT_STORAGE, AGENT_SETTINGS],
     useFactory: (storage: TaskStorage, settings: AgentSettings) =>
-      new GlobalConfig(storage.settings, settings.allowSetGlobalConfig, settings.keyRing),
+      new GlobalConfig(storage.settings, settings),
   },
   {
     provide: TaskFollower,
@@ -96,8 +97,8 @@ const providers: Provider[] = [
       storage: TaskStorage,
       clock: Clock,
       keeper: LeaseKeeper,
-      { maxTasksPerReplica }: AgentSettings,
-    ) => new TaskRuns({ storage, clock, keeper, maxTasksPerReplica }),
+      settings: AgentSettings,
+    ) => new TaskRuns({ storage, clock, keeper, settings }),
   },
   {
     provide: SUPERVISOR_CONTEXT,
@@ -135,6 +136,11 @@ const providers: Provider[] = [
     useFactory: (context: TaskSupervisorContext) => new TaskClaimer(context),
   },
   TaskScopes,
+  {
+    provide: StreamLimit,
+    inject: [AGENT_SETTINGS],
+    useFactory: ({ maxStreams }: AgentSettings) => new StreamLimit(maxStreams),
+  },
   InstructionStream,
   AgentLifecycle,
 ];

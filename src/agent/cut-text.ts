@@ -6,7 +6,8 @@ export function cutToBytes(text: string, maxBytes: number): string {
   if (Buffer.byteLength(text) <= maxBytes) {
     return text;
   }
-  const bytes = Buffer.from(text).subarray(0, maxBytes);
+  // Each UTF-16 unit takes a byte at least: the rest need not be encoded.
+  const bytes = Buffer.from(text.slice(0, maxBytes)).subarray(0, maxBytes);
   // A stream may go on, so the beginning of a character that was cut is left out.
   return new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes, { stream: true }) + CUT_MARK;
 }

@@ -22,6 +22,7 @@ export {
   type AgentGrpcOptions,
   type GrpcServerOptions,
 } from './grpc/agent-grpc-options.js';
+export { readGrpcLimits, type GrpcLimitOptions } from './limits/grpc-limits.js';
 export {
   CommandAgentRunner,
   commandRunnerEnvironment,

@@ -182,6 +182,11 @@ describe('AgentModule', () => {
       TASK_LEASE_MS: '2000',
       TASK_MAX_ATTEMPTS: '6',
       TASK_STALE_RUNNING_MINUTES: '60',
+      TASK_MAX_INSTRUCTION_BYTES: '1001',
+      TASK_MAX_FIELD_BYTES: '1025',
+      TASK_MAX_STAGES: '1003',
+      TASK_MAX_STAGE_BYTES: '1026',
+      GRPC_MAX_STREAMS: '1005',
       TASK_STORAGE_ENCRYPTION_KEYS: `k1:${Buffer.alloc(32).toString('base64')}`,
     });
     const module = await start(
@@ -201,6 +206,11 @@ describe('AgentModule', () => {
       leaseMs: 2_000,
       maxAttempts: 6,
       staleRunningMinutes: 60,
+      maxInstructionBytes: 1001,
+      maxFieldBytes: 1025,
+      maxStages: 1003,
+      maxStageBytes: 1026,
+      maxStreams: 1005,
       keyRing: expect.any(KeyRing),
     });
     expect(await runTask(module)).toBe('hello world');

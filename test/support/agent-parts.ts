@@ -37,10 +37,10 @@ export function createAgentParts(
   { instanceId = 'me', ...options }: AgentModuleOptions = {},
 ): AgentParts {
   const settings = toAgentSettings({ ...options, instanceId });
-  const { leaseMs, keyRing, redaction, maxTasksPerReplica } = settings;
+  const { leaseMs, keyRing, redaction } = settings;
   const keeper = new LeaseKeeper(storage, clock, `${instanceId}#now`, leaseMs);
-  const runs = new TaskRuns({ storage, clock, keeper, maxTasksPerReplica });
-  const globalConfig = new GlobalConfig(storage.settings, false, keyRing);
+  const runs = new TaskRuns({ storage, clock, keeper, settings });
+  const globalConfig = new GlobalConfig(storage.settings, settings);
   const context = {
     storage,
     clock,

@@ -11,6 +11,14 @@ function source(variables: Record<string, string>): Map<string, string> {
 describe('The environment of the agent', () => {
   it('has the defaults of the original service', () => {
     expect(readEnvironment(agentEnvironment, source({}))).toEqual({
+      TASK_MAX_INSTRUCTION_BYTES: 1_048_576,
+      TASK_MAX_FIELD_BYTES: 33_554_432,
+      TASK_MAX_STAGES: 10_000,
+      TASK_MAX_STAGE_BYTES: 65_536,
+      GRPC_MAX_STREAMS: 500,
+      GRPC_MAX_MESSAGE_BYTES: 4_194_304,
+      GRPC_MAX_CONCURRENT_CALLS: 1_000,
+      GRPC_MAX_CONNECTION_IDLE_MS: 300_000,
       TASK_MAX_TASKS: 5,
       TASK_MAX_TASKS_PER_TENANT: undefined,
       TASK_MAX_TASKS_PER_REPLICA: undefined,

@@ -20,6 +20,8 @@ function runnerOf(run: (run: AgentRun) => Promise<AgentOutcome>): AgentRunner {
   return { description: 'a test', run };
 }
 
+const LIMITS = { maxStageBytes: 65_536 };
+
 describe('What a runner says', () => {
   it('has the keys of its request masked, wherever it quotes them', async () => {
     const recorded = new RecordedRun({ request });
@@ -32,7 +34,7 @@ describe('What a runner says', () => {
       });
       return { result: `used ${KEY}`, finalState: KEY, sandboxInfo: { id: KEY } };
     });
-    expect(await runGuarded(quoting, recorded)).toEqual({
+    expect(await runGuarded(quoting, recorded, LIMITS)).toEqual({
       result: `used ${MASK}`,
       finalState: MASK,
       sandboxInfo: { id: MASK },
@@ -55,7 +57,9 @@ describe('What a runner says', () => {
     const quoting = runnerOf(async () => ({
       result: 'organization-1 p%40ssword-1 p@ssword-1 parameter-1 of host',
     }));
-    expect(await runGuarded(quoting, new RecordedRun({ request: endpoints }))).toMatchObject({
+    expect(
+      await runGuarded(quoting, new RecordedRun({ request: endpoints }), LIMITS),
+    ).toMatchObject({
       result: `${MASK} ${MASK} ${MASK} ${MASK} of host`,
     });
   });
@@ -63,9 +67,11 @@ describe('What a runner says', () => {
   it('has the keys masked in its error', async () => {
     for (const reason of [new Error(`401 for ${KEY}`), `401 for ${KEY}`]) {
       const failing = runnerOf(async () => Promise.reject(reason));
-      await expect(runGuarded(failing, new RecordedRun({ request }))).rejects.toMatchObject({
-        message: `401 for ${MASK}`,
-      });
+      await expect(runGuarded(failing, new RecordedRun({ request }), LIMITS)).rejects.toMatchObject(
+        {
+          message: `401 for ${MASK}`,
+        },
+      );
     }
   });
 
@@ -80,6 +86,7 @@ describe('What a runner says', () => {
           return {};
         }),
         recorded,
+        LIMITS,
       );
       expect(recorded.stages).toEqual([
         [`runner:${stage}`, 'not yet'],
@@ -97,12 +104,13 @@ describe('What a runner says', () => {
         return { result: 'x'.repeat(1_048_577) };
       }),
       recorded,
+      LIMITS,
     );
     expect(recorded.messagesOf('long')).toEqual([`x${'é'.repeat(32_767)}… (cut)`]);
     expect(recorded.messagesOf('fits')).toEqual(['x'.repeat(65_536)]);
     expect(result).toBe(`${'x'.repeat(1_048_576)}… (cut)`);
     const failing = runnerOf(async () => Promise.reject(new Error('x'.repeat(70_000))));
-    await expect(runGuarded(failing, recorded)).rejects.toMatchObject({
+    await expect(runGuarded(failing, recorded, LIMITS)).rejects.toMatchObject({
       message: `${'x'.repeat(65_536)}… (cut)`,
     });
   });

@@ -76,6 +76,7 @@ describe('StageWriter', () => {
     failures = [];
     writer = new StageWriter(
       log,
+      { used: 0, most: 10_000 },
       () => {
         lost += 1;
       },

@@ -29,6 +29,11 @@ export class ChildOutput implements AsyncIterable<Buffer> {
     stream.on('error', () => undefined);
   }
 
+  /** How much was read of the program and not consumed yet. */
+  get queuedBytes(): number {
+    return this.#queuedBytes;
+  }
+
   /** The program has gone: takes in what it wrote, however slow the consumer is. */
   readRest(): void {
     this.#readAheadBytes = REST_BYTES;
@@ -39,6 +44,7 @@ export class ChildOutput implements AsyncIterable<Buffer> {
   discard(): void {
     this.#end();
     this.#chunks = [];
+    this.#queuedBytes = 0;
     this.#stream.resume();
   }
 

@@ -4,7 +4,7 @@ import type { JsonObject } from '../../task/json.js';
 import type { SettingsStorage } from '../../task/task-storage.js';
 import { AgentError, InvalidRequestError } from '../agent-errors.js';
 import { describeError } from '../describe-error.js';
-import type { KeyRing } from '../encryption/key-ring.js';
+import type { AgentSettings } from '../agent-options.js';
 import { storableJson } from '../storable-text.js';
 import {
   commonConfigSchema,
@@ -21,6 +21,9 @@ export const GLOBAL_CONFIG_ID = 'global';
 
 const SETTING_NAME = 'global_common_config';
 
+/** Each task copies it, so that a large one would slow down everybody. */
+const MAX_CONFIG_BYTES = 256 * 1024;
+
 /** So often another replica may be faster before a setter gives up. */
 const MAX_TRIES = 10;
 
@@ -34,6 +37,9 @@ interface StoredConfig {
   /** 0 when it was never set. */
   readonly version: number;
 }
+
+/** Who may set the configuration, and how it is stored. Without a key ring its API keys are not. */
+export type GlobalConfigRules = Pick<AgentSettings, 'allowSetGlobalConfig' | 'keyRing'>;
 
 /**
  * Only API keys are kept apart and sealed.
@@ -57,11 +63,9 @@ export class GlobalConfig {
   /** Those that were set here; the only ones where none can be stored. */
   #keysInMemory = new ApiKeys();
 
-  /** @param keyRing `null` when API keys are not stored: they end with the process then */
   constructor(
     private readonly settings: SettingsStorage,
-    private readonly allowSet: boolean,
-    private readonly keyRing: KeyRing | null,
+    private readonly rules: GlobalConfigRules,
   ) {}
 
   /** @returns the configuration for an answer, its keys masked */
@@ -70,9 +74,12 @@ export class GlobalConfig {
     return maskConfig(storableJson(config, SETTING_NAME));
   }
 
-  /** @throws {AgentError} `CONFIG_READ_ONLY` unless setting is allowed */
+  /**
+   * @throws {AgentError} `CONFIG_READ_ONLY` unless setting is allowed
+   * @throws {InvalidRequestError} when it is too large
+   */
   async replace(config: CommonConfig): Promise<void> {
-    await this.#change(() => withoutCredentials(config, 'commonConfig'));
+    await this.#change('commonConfig', () => withoutCredentials(config, 'commonConfig'));
   }
 
   /**
@@ -80,7 +87,7 @@ export class GlobalConfig {
    * @throws {AgentError} `CONFIG_READ_ONLY` unless setting is allowed
    */
   async replaceModel(stage: GlobalModelStage, model: LlmConfig): Promise<JsonObject> {
-    await this.#change((config) => ({
+    await this.#change('llmConfig', (config) => ({
       ...config,
       stageModelConfig: {
         ...config.stageModelConfig,
@@ -100,8 +107,9 @@ export class GlobalConfig {
     return overGlobalConfig(ownConfig, commonConfigSchema.parse(global));
   }
 
-  async #change(change: (config: CommonConfig) => CommonConfig): Promise<void> {
-    if (!this.allowSet) {
+  async #change(field: string, change: (config: CommonConfig) => CommonConfig): Promise<void> {
+    const { allowSetGlobalConfig, keyRing } = this.rules;
+    if (!allowSetGlobalConfig) {
       throw new AgentError(
         'CONFIG_READ_ONLY',
         'The global configuration is read-only; start the service with ALLOW_SET_GLOBAL_CONFIG=1 to set it',
@@ -110,6 +118,7 @@ export class GlobalConfig {
     for (let tries = 1; ; tries += 1) {
       const { config, sealedKeys, version } = await this.#load();
       const changed = storableJson({ ...change(config), id: GLOBAL_CONFIG_ID }, SETTING_NAME);
+      assertShort(field, changed);
       const keys = this.#keysBefore(sealedKeys).afterSetting(changed);
       try {
         await this.settings.putSetting(SETTING_NAME, this.#toStored(changed, keys), version);
@@ -120,7 +129,7 @@ export class GlobalConfig {
         throw error;
       }
       this.#keysInMemory = keys;
-      if (keys.size > 0 && this.keyRing === null) {
+      if (keys.size > 0 && keyRing === null) {
         this.#logger.warn(
           'The API keys of the global configuration are kept in the memory of this process: they do not survive a restart and do not reach other replicas; set TASK_STORAGE_ENCRYPTION_KEYS, so that they are stored encrypted',
         );
@@ -141,21 +150,21 @@ export class GlobalConfig {
 
   #toStored(config: JsonObject, keys: ApiKeys): JsonObject {
     const masked = maskApiKeys(config);
-    return keys.size === 0 || this.keyRing === null
+    return keys.size === 0 || this.rules.keyRing === null
       ? masked
-      : { ...masked, [SEALED_KEYS_FIELD]: this.keyRing.seal(keys.serialize(), SETTING_NAME) };
+      : { ...masked, [SEALED_KEYS_FIELD]: this.rules.keyRing.seal(keys.serialize(), SETTING_NAME) };
   }
 
   /** @throws {TaskStorageError} `MISCONFIGURED` when this process has not the key to open them */
   #keysOf(sealedKeys: string | null): ApiKeys {
-    if (this.keyRing === null) {
+    if (this.rules.keyRing === null) {
       return this.#keysInMemory;
     }
     if (sealedKeys === null) {
       return new ApiKeys();
     }
     try {
-      return ApiKeys.parse(this.keyRing.open(sealedKeys, SETTING_NAME));
+      return ApiKeys.parse(this.rules.keyRing.open(sealedKeys, SETTING_NAME));
     } catch (error) {
       throw new TaskStorageError(
         'MISCONFIGURED',
@@ -179,5 +188,16 @@ export class GlobalConfig {
       sealedKeys: typeof sealedKeys === 'string' ? sealedKeys : null,
       version: setting?.version ?? 0,
     };
+  }
+}
+
+/** @throws {InvalidRequestError} naming the field that makes the configuration too large */
+function assertShort(field: string, config: JsonObject): void {
+  const bytes = Buffer.byteLength(JSON.stringify(config));
+  if (bytes > MAX_CONFIG_BYTES) {
+    throw new InvalidRequestError(
+      field,
+      `would make the global configuration take ${bytes} bytes as JSON; it may take ${MAX_CONFIG_BYTES}`,
+    );
   }
 }

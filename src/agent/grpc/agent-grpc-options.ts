@@ -7,8 +7,16 @@ import {
   type PortSecurity,
   type PortSecurityOptions,
 } from '../auth/port-security.js';
+import { toChannelOptions, type GrpcLimitOptions } from '../limits/grpc-limits.js';
+import { checkRequests } from './checked-requests.js';
 import { limitGracefulShutdown } from './port-closing.js';
-import { LOADER_OPTIONS, SERVICE_PACKAGES, SERVICE_PROTO_PATHS } from './proto-files.js';
+import {
+  AGENT_SERVICE,
+  LOADER_OPTIONS,
+  SERVICE_PACKAGES,
+  TASK_SERVICE,
+  SERVICE_PROTO_PATHS,
+} from './proto-files.js';
 import { withImports } from './reflected-definitions.js';
 import { UnaryGrpcServer } from './unary-grpc-server.js';
 
@@ -33,7 +41,9 @@ export interface AgentGrpcOptions extends PortSecurityOptions {
   url: string;
   /** Each is called with the server before it starts, to add a service of its own. */
   services?: readonly ((server: Server) => void)[] | undefined;
-  /** Such as `credentials` for TLS, or `maxReceiveMessageLength`. */
+  /** What one connection may take of the server. */
+  limits?: GrpcLimitOptions | undefined;
+  /** Such as `credentials` for TLS. What it says goes before `limits`. */
   server?: GrpcServerOptions | undefined;
 }
 
@@ -48,6 +58,7 @@ export interface AgentGrpcOptions extends PortSecurityOptions {
 export function createAgentGrpcOptions({
   url,
   services = [],
+  limits = {},
   server: serverOptions,
   ...securityOptions
 }: AgentGrpcOptions): CustomStrategy {
@@ -59,13 +70,17 @@ export function createAgentGrpcOptions({
         gracefulShutdown: true,
         keepalive: KEEPALIVE,
         ...serverOptions,
-        ...securedServerOptions(security, serverOptions),
+        ...securedServerOptions(security, {
+          ...toChannelOptions(limits),
+          ...serverOptions?.channelOptions,
+        }),
         url,
         package: SERVICE_PACKAGES,
         protoPath: SERVICE_PROTO_PATHS,
         loader: LOADER_OPTIONS,
         onLoadPackageDefinition: (definitions: PackageDefinition, server: Server) => {
           limitGracefulShutdown(server);
+          checkRequests(definitions, [AGENT_SERVICE, TASK_SERVICE]);
           new ReflectionService(withImports(definitions)).addToServer(server);
           services.forEach((addService) => addService(server));
         },
@@ -78,16 +93,16 @@ export function createAgentGrpcOptions({
 /** The gate goes before interceptors of the application: these need not see whom it refuses. */
 function securedServerOptions(
   { credentials, interceptors }: PortSecurity,
-  { channelOptions }: GrpcServerOptions = {},
+  channelOptions: NonNullable<GrpcServerOptions['channelOptions']>,
 ): GrpcServerOptions {
-  const others: unknown = channelOptions?.['interceptors'];
+  const others: unknown = channelOptions['interceptors'];
   return {
     ...(credentials !== null && { credentials }),
-    ...(interceptors.length > 0 && {
-      channelOptions: {
-        ...channelOptions,
+    channelOptions: {
+      ...channelOptions,
+      ...(interceptors.length > 0 && {
         interceptors: [...interceptors, ...(Array.isArray(others) ? others : [])],
-      },
-    }),
+      }),
+    },
   };
 }

@@ -7,6 +7,7 @@ import { AGENT_SETTINGS, type AgentSettings } from '../agent-options.js';
 import { TaskNotFoundError } from '../agent-errors.js';
 import { TaskScopes } from '../auth/task-scopes.js';
 import { readPackageVersion } from '../package-version.js';
+import { StreamLimit } from '../limits/stream-limit.js';
 import { TaskFollower } from '../supervisor/task-follower.js';
 import { TaskSupervisor } from '../supervisor/task-supervisor.js';
 import { runAgentInstructionSchema, taskIdSchema } from '../wire/agent-requests.js';
@@ -19,7 +20,7 @@ import {
   type QueryTaskStatusResponse,
   type TaskStream,
 } from '../wire/agent-responses.js';
-import { parseRequest } from '../wire/request-parsing.js';
+import { emptyRequestSchema, parseRequest } from '../wire/request-parsing.js';
 import { isTaskId } from '../wire/task-id.js';
 import { GrpcExceptionFilter } from './grpc-exception.filter.js';
 import { parseIdempotencyKey } from './idempotency-key.js';
@@ -39,10 +40,12 @@ export class AgentController {
     private readonly supervisor: TaskSupervisor,
     private readonly follower: TaskFollower,
     private readonly instructions: InstructionStream,
+    private readonly streams: StreamLimit,
   ) {}
 
   @GrpcMethod(AGENT_SERVICE, 'GetAgentInfo')
-  getAgentInfo() {
+  getAgentInfo(request: unknown) {
+    parseRequest(emptyRequestSchema, request);
     return {
       version: this.#version,
       maxConcurrentTasks: this.settings.maxTasks,
@@ -60,7 +63,9 @@ export class AgentController {
     const instruction = parseRequest(runAgentInstructionSchema, request);
     const key = parseIdempotencyKey(metadata);
     const scope = this.scopes.of(metadata);
-    return streamAnswer(call, (ended) => this.instructions.run(scope, instruction, key, ended));
+    return streamAnswer(call, (ended) =>
+      this.streams.limited(() => this.instructions.run(scope, instruction, key, ended)),
+    );
   }
 
   @GrpcMethod(AGENT_SERVICE, 'RunAgentInstructionAsync')
@@ -79,7 +84,9 @@ export class AgentController {
   ): Observable<{ taskStream: TaskStream }> {
     const { taskId } = parseRequest(taskIdSchema, request);
     const { tasks } = this.scopes.of(metadata);
-    return streamAnswer(call, (ended) => this.#stages(tasks, taskId, ended));
+    return streamAnswer(call, (ended) =>
+      this.streams.limited(() => this.#stages(tasks, taskId, ended)),
+    );
   }
 
   @GrpcMethod(AGENT_SERVICE, 'QueryTaskStatus')

@@ -11,7 +11,7 @@ import {
 } from '../wire/agent-requests.js';
 import { toCommonConfig } from '../wire/agent-responses.js';
 import type { GlobalModelStage } from '../wire/common-config.js';
-import { parseRequest } from '../wire/request-parsing.js';
+import { emptyRequestSchema, parseRequest } from '../wire/request-parsing.js';
 import { isTaskId } from '../wire/task-id.js';
 import { GrpcExceptionFilter } from './grpc-exception.filter.js';
 import { AGENT_SERVICE } from './proto-files.js';
@@ -26,7 +26,8 @@ export class GlobalConfigController {
   ) {}
 
   @GrpcMethod(AGENT_SERVICE, 'GetGlobalCommonConfig')
-  async getGlobalCommonConfig(): Promise<JsonObject> {
+  async getGlobalCommonConfig(request: unknown): Promise<JsonObject> {
+    parseRequest(emptyRequestSchema, request);
     return this.globalConfig.read();
   }
 

@@ -5,9 +5,10 @@ import { InvalidTaskError } from '../../task/errors.js';
 import type { TaskOperations } from '../../task/task-storage.js';
 import { InvalidRequestError, TaskNotFoundError } from '../agent-errors.js';
 import { TaskScopes } from '../auth/task-scopes.js';
+import { StreamLimit } from '../limits/stream-limit.js';
 import { TaskFollower } from '../supervisor/task-follower.js';
 import { TaskSupervisor } from '../supervisor/task-supervisor.js';
-import { parseRequest } from '../wire/request-parsing.js';
+import { emptyRequestSchema, parseRequest } from '../wire/request-parsing.js';
 import {
   cleanupOldTasksSchema,
   listTasksSchema,
@@ -35,6 +36,7 @@ export class TaskServiceController {
     private readonly scopes: TaskScopes,
     private readonly supervisor: TaskSupervisor,
     private readonly follower: TaskFollower,
+    private readonly streams: StreamLimit,
   ) {}
 
   @GrpcMethod(TASK_SERVICE, 'GetTask')
@@ -77,9 +79,10 @@ export class TaskServiceController {
 
   @GrpcMethod(TASK_SERVICE, 'CountActiveTasks')
   async countActiveTasks(
-    _request: unknown,
+    request: unknown,
     metadata: unknown,
   ): Promise<{ active_task_count: number }> {
+    parseRequest(emptyRequestSchema, request);
     return { active_task_count: await this.scopes.of(metadata).tasks.countActiveTasks() };
   }
 
@@ -103,7 +106,9 @@ export class TaskServiceController {
   watchTask(request: unknown, metadata: unknown, call: StreamCall): Observable<WireTaskEvent> {
     const { task_id: taskId, after_sequence: after } = parseRequest(watchTaskSchema, request);
     const { tasks } = this.scopes.of(metadata);
-    return streamAnswer(call, (ended) => this.#events(tasks, taskId, after, ended));
+    return streamAnswer(call, (ended) =>
+      this.streams.limited(() => this.#events(tasks, taskId, after, ended)),
+    );
   }
 
   async *#events(

@@ -1,10 +1,10 @@
 import { TERMINAL_STATUSES } from '../../task/task-lifecycle.js';
 import type { AgentOutcome, AgentRun, AgentRunner } from '../agent-runner.js';
 import { cutToBytes } from '../cut-text.js';
+import type { RunLimits } from '../limits/agent-limits.js';
 import { QuotedSecrets } from './quoted-secrets.js';
 
-/** Of a stage or an error. Clients take 4 MiB in one message. */
-const MAX_MESSAGE_BYTES = 64 * 1024;
+/** Clients take 4 MiB in one message. */
 const MAX_RESULT_BYTES = 1024 * 1024;
 
 /** Clients stop following at some of these, so they are for the service alone. */
@@ -15,9 +15,13 @@ const RUNNER_PREFIX = 'runner:';
  * Runs a task as its runner does, but lets nothing out that would harm others: the API keys of the
  * request are masked, stages of the service's own names are renamed, long text is cut.
  */
-export async function runGuarded(runner: AgentRunner, run: AgentRun): Promise<AgentOutcome> {
+export async function runGuarded(
+  runner: AgentRunner,
+  run: AgentRun,
+  { maxStageBytes }: Pick<RunLimits, 'maxStageBytes'>,
+): Promise<AgentOutcome> {
   const secrets = new QuotedSecrets(run.request);
-  const messageOf = (text: unknown) => cutToBytes(secrets.maskText(text), MAX_MESSAGE_BYTES);
+  const messageOf = (text: unknown) => cutToBytes(secrets.maskText(text), maxStageBytes);
   try {
     const { result, finalState, ...lastProgress } = await runner.run({
       ...run,

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { NewTaskEvent } from '../../task/task-event.js';
 import { MAX_PAGE_SIZE } from '../../task/value-parsers.js';
 import type { TaskEnding } from './task-ending.js';
@@ -14,6 +15,17 @@ const MAX_BATCH_CHARACTERS = 1_000_000;
 /** What a {@link StageWriter} writes to. */
 export type StageLog = Pick<TaskRecord, 'append' | 'end'>;
 
+/** How many stages a task has, and may have. */
+export interface StageCount {
+  readonly used: number;
+  readonly most: number;
+}
+
+function limitReached(most: number): NewTaskEvent {
+  const message = `The task has reached its limit of ${most} stages (TASK_MAX_STAGES); further ones are not stored.`;
+  return { stage: 'limit', message };
+}
+
 function sizeOf(event: NewTaskEvent): number {
   return event.stage.length + event.message.length;
 }
@@ -29,25 +41,45 @@ export class StageWriter {
   #state: 'open' | 'closed' | 'lost' = 'open';
   #writing: Promise<void> | null = null;
   #waiting: (() => void)[] = [];
+  #left: number;
+  #limitIsTold = false;
 
   /**
+   * @param stages how many the task has already, and may have
    * @param onLost called when the task turns out to be no longer ours to write
    * @param onFailure called with an error that trying again does not help
    */
   constructor(
     private readonly log: StageLog,
+    private readonly stages: StageCount,
     private readonly onLost: () => void,
     private readonly onFailure: (error: unknown) => void,
-  ) {}
+  ) {
+    this.#left = stages.most - stages.used;
+  }
 
-  /** Resolves when there is room for the next event. Ignored after the end. */
+  /**
+   * Resolves when there is room for the next event. Ignored after the end. One above the limit is
+   * left out, and the first of them replaced by an event that says so.
+   */
   async add(event: NewTaskEvent): Promise<void> {
-    if (this.#state === 'open') {
-      this.#queue.push(event);
-      this.#queuedCharacters += sizeOf(event);
-      this.#startWriting();
-      await this.#room();
+    if (this.#state === 'open' && this.#left > 0) {
+      this.#left -= 1;
+      await this.#enqueue(event);
+    } else if (this.#state === 'open' && !this.#limitIsTold) {
+      this.#limitIsTold = true;
+      await this.#enqueue(limitReached(this.stages.most));
+    } else {
+      // A runner that never stops reporting must not keep the process from everything else.
+      await nextTurn();
     }
+  }
+
+  async #enqueue(event: NewTaskEvent): Promise<void> {
+    this.#queue.push(event);
+    this.#queuedCharacters += sizeOf(event);
+    this.#startWriting();
+    await this.#room();
   }
 
   /** Keeps the latest value of each field for the next write. Resolves like {@link add}. */

@@ -1,5 +1,6 @@
 import type { TerminalStatus } from '../../task/task-lifecycle.js';
 import type { AgentOutcome } from '../agent-runner.js';
+import type { RunLimits } from '../limits/agent-limits.js';
 import { storableText, storableWord } from '../storable-text.js';
 import { DEFAULT_FINAL_STATE } from '../task-messages.js';
 import { storableProgress, type TaskProgress } from './task-progress.js';
@@ -16,14 +17,18 @@ export interface TaskEnding {
 }
 
 /** The runner returned. */
-export function finished(outcome: AgentOutcome, onDropped: (problem: string) => void): TaskEnding {
+export function finished(
+  outcome: AgentOutcome,
+  limits: Pick<RunLimits, 'maxFieldBytes'>,
+  onDropped: (problem: string) => void,
+): TaskEnding {
   const finalState = storableWord(outcome.finalState ?? '', MAX_FINAL_STATE_CHARACTERS);
   return {
     status: 'finished',
     finalState: finalState === '' ? DEFAULT_FINAL_STATE : finalState,
     result: typeof outcome.result === 'string' ? storableText(outcome.result) : null,
     error: null,
-    progress: storableProgress(outcome, onDropped),
+    progress: storableProgress(outcome, limits, onDropped),
   };
 }
 

@@ -1,6 +1,8 @@
 import { InvalidTaskError } from '../../task/errors.js';
 import type { TaskUpdates } from '../../task/task.js';
 import type { AgentProgress } from '../agent-runner.js';
+import type { RunLimits } from '../limits/agent-limits.js';
+import { problemOfSize } from '../limits/size-checks.js';
 import { storableJson } from '../storable-text.js';
 
 /** The fields of a task that a runner saves while it works. */
@@ -13,12 +15,14 @@ const FIELDS = ['executionStatistics', 'conversationHistory', 'sandboxInfo'] as 
 
 /**
  * Copies what a runner saves. A field with a value that JSON cannot say is left out whole, and keeps
- * what was saved before: half of it would be wrong, and failing the run for it would be worse.
+ * what was saved before, as is one that is too large: half of it would be wrong, and failing the run
+ * for it would be worse.
  *
  * @param onDropped is told which value it was
  */
 export function storableProgress(
   progress: AgentProgress,
+  { maxFieldBytes }: Pick<RunLimits, 'maxFieldBytes'>,
   onDropped: (problem: string) => void,
 ): TaskProgress {
   const storable: TaskProgress = {};
@@ -26,7 +30,13 @@ export function storableProgress(
     const value = progress[field] ?? undefined;
     try {
       if (value !== undefined) {
-        storable[field] = storableJson(value, field);
+        const copy = storableJson(value, field);
+        const problem = problemOfSize(copy, maxFieldBytes);
+        if (problem === null) {
+          storable[field] = copy;
+        } else {
+          onDropped(`${field} ${problem}`);
+        }
       }
     } catch (error) {
       if (!(error instanceof InvalidTaskError)) {

@@ -3,6 +3,7 @@ import type { Clock } from '../../task/clock.js';
 import type { NewTaskEvent } from '../../task/task-event.js';
 import type { AgentRun, AgentRunner } from '../agent-runner.js';
 import { describeError } from '../describe-error.js';
+import type { RunLimits } from '../limits/agent-limits.js';
 import { runGuarded } from './guarded-runner.js';
 import { StageWriter } from './stage-writer.js';
 import { storableText, storableWord } from '../storable-text.js';
@@ -31,9 +32,10 @@ const UNRECORDED_REASONS: Readonly<Record<Unrecorded, string>> = {
   left: 'is left to another replica',
 };
 
-/** A run, and the name of the process that holds its lease. */
+/** A run, the name of the process that holds its lease, and how much the run may store. */
 export interface TaskRunContext extends TaskRecordContext {
   readonly leaseOwner: string;
+  readonly limits: RunLimits;
 }
 
 function resuming(attempt: number): NewTaskEvent {
@@ -73,6 +75,7 @@ export class TaskRun {
     this.#record = new TaskRecord(taskId, lease, lastEventSequence, context);
     this.#stages = new StageWriter(
       this.#record,
+      { used: lastEventSequence, most: context.limits.maxStages },
       () => this.stop('gone'),
       (error) => {
         this.#logger.error(`Task ${job.taskId}: a stage was not stored: ${describeError(error)}`);
@@ -210,8 +213,8 @@ export class TaskRun {
   async #callRunner(): Promise<void> {
     const warn = (problem: string) => this.#warnDropped(problem);
     try {
-      const outcome = await runGuarded(this.runner, this.#agentRun());
-      this.#end(finished(outcome, warn));
+      const outcome = await runGuarded(this.runner, this.#agentRun(), this.context.limits);
+      this.#end(finished(outcome, this.context.limits, warn));
     } catch (error) {
       this.#end(failed(error));
     }
@@ -236,7 +239,9 @@ export class TaskRun {
         });
       },
       saveProgress: async (progress) => {
-        const storable = storableProgress(progress, (problem) => this.#warnDropped(problem));
+        const storable = storableProgress(progress, this.context.limits, (problem) =>
+          this.#warnDropped(problem),
+        );
         await this.#stages.saveProgress(storable);
       },
     };

@@ -4,7 +4,9 @@ import type { Clock } from '../../task/clock.js';
 import type { TaskStorage } from '../../task/task-storage.js';
 import { TaskStorageError } from '../../task/errors.js';
 import { AgentError } from '../agent-errors.js';
+import type { AgentSettings } from '../agent-options.js';
 import type { AgentRunner } from '../agent-runner.js';
+import type { RunLimits } from '../limits/agent-limits.js';
 import { endsWithin } from './alarm.js';
 import type { LeaseKeeper, LeaseSpan } from './lease-keeper.js';
 import { interrupted } from './task-ending.js';
@@ -22,8 +24,7 @@ export interface TaskRunsContext {
   readonly storage: TaskStorage;
   readonly clock: Clock;
   readonly keeper: LeaseKeeper;
-  /** How many tasks this process may run at once. */
-  readonly maxTasksPerReplica: number;
+  readonly settings: RunLimits & Pick<AgentSettings, 'maxTasksPerReplica'>;
 }
 
 /** Room for runs that are about to be added. */
@@ -133,7 +134,7 @@ export class TaskRuns {
     if (this.#room() <= 0) {
       throw new AgentError(
         'REPLICA_FULL',
-        `This replica has reached its limit of ${this.context.maxTasksPerReplica} tasks (TASK_MAX_TASKS_PER_REPLICA); try again when one has ended, or another replica`,
+        `This replica has reached its limit of ${this.context.settings.maxTasksPerReplica} tasks (TASK_MAX_TASKS_PER_REPLICA); try again when one has ended, or another replica`,
       );
     }
     return this.add(job, runner);
@@ -141,8 +142,9 @@ export class TaskRuns {
 
   /** Adds a run that is not started yet: whoever stops the service meanwhile ends its task too. */
   add(job: TaskJob, runner: AgentRunner): TaskRun {
-    const { storage, clock, keeper } = this.context;
-    const context = { storage, clock, leaseOwner: keeper.owner, giveUp: this.#giveUp.signal };
+    const { storage, clock, keeper, settings: limits } = this.context;
+    const giveUp = this.#giveUp.signal;
+    const context = { storage, clock, leaseOwner: keeper.owner, giveUp, limits };
     const run = new TaskRun(job, runner, context);
     this.#runs.set(job.taskId, run);
     return run;
@@ -205,7 +207,7 @@ export class TaskRuns {
   }
 
   #room(): number {
-    return this.context.maxTasksPerReplica - this.#runs.size - this.#reserved;
+    return this.context.settings.maxTasksPerReplica - this.#runs.size - this.#reserved;
   }
 
   async #run(run: TaskRun, span: LeaseSpan, before: Promise<void> | undefined): Promise<void> {

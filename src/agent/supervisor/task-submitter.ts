@@ -7,6 +7,7 @@ import { AgentError } from '../agent-errors.js';
 import type { AgentSettings } from '../agent-options.js';
 import type { AgentRunner } from '../agent-runner.js';
 import { describeError } from '../describe-error.js';
+import { assertFieldFits, assertInstructionFits } from '../limits/size-checks.js';
 import { newTaskTenantOf, type TaskScope } from '../task-scope.js';
 import type { RunAgentInstruction } from '../wire/agent-requests.js';
 import { explainLimit } from './limit-explanation.js';
@@ -28,15 +29,20 @@ export interface SubmittedTask {
   readonly isNew: boolean;
 }
 
-/** The settings that decide which tasks run, and how often. */
+/** The settings that decide which tasks run, how often, and how large they may be. */
 export type AdmissionSettings = Pick<
   AgentSettings,
-  'maxTasks' | 'maxTasksPerTenant' | 'whenFull' | 'maxAttempts' | 'staleRunningMinutes'
+  | 'maxTasks'
+  | 'maxTasksPerTenant'
+  | 'whenFull'
+  | 'maxAttempts'
+  | 'staleRunningMinutes'
+  | 'maxInstructionBytes'
+  | 'maxFieldBytes'
 >;
 
 /** What a {@link TaskSubmitter} works with. */
-export interface TaskSubmitterContext
-  extends Omit<TaskRunsContext, 'maxTasksPerReplica'>, JobSources {
+export interface TaskSubmitterContext extends Omit<TaskRunsContext, 'settings'>, JobSources {
   readonly runs: TaskRuns;
   readonly settings: AdmissionSettings;
 }
@@ -105,10 +111,12 @@ export class TaskSubmitter {
           continue;
         }
       }
+      assertInstructionFits(request.instruction, settings);
       const isQueued = settings.whenFull === 'queue';
       const maxAttempts = runner.resumable === true ? settings.maxAttempts : 1;
       const sharing = { isQueued, maxAttempts };
       const submission = await prepareSubmission(scope, taskId, request, this.context, sharing);
+      assertFieldFits('request', submission.newTask.requestData ?? {}, settings);
       if (idempotencyKey !== null) {
         await runs.makeWay(taskId);
       }

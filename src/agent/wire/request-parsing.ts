@@ -5,8 +5,20 @@ import { InvalidRequestError } from '../agent-errors.js';
 
 /*
  * What comes over the wire, checked. The decoder leaves a field out when it was not sent, keeps the
- * number of an enum value that it does not know, and turns invalid UTF-8 into lone surrogates.
+ * number of an enum value that it does not know. What it would change silently does not come so far.
  */
+
+/** Takes the place of a request that cannot be decoded as its client meant it. */
+export class RefusedRequest {
+  /** @param field its path; `request` for the whole */
+  constructor(
+    readonly field: string,
+    readonly problem: string,
+  ) {}
+}
+
+/** A request that has nothing to say. */
+export const emptyRequestSchema = z.object({});
 
 /** Text to be stored; the empty text is the same as none. */
 export const optionalText = z
@@ -24,10 +36,16 @@ export const optionalText = z
   .optional()
   .transform((value) => (value === '' ? undefined : value));
 
+/** Answers repeat the id, and must fit into what a client takes. */
+const MAX_SOUGHT_CHARACTERS = 1_000;
+
 /** An id to look up: whatever it is, at worst there is nothing of that name. */
 export const soughtId = z
   .string()
   .default('')
+  .refine((value) => value.length <= MAX_SOUGHT_CHARACTERS, {
+    error: `is longer than any id; send at most ${MAX_SOUGHT_CHARACTERS} characters`,
+  })
   .transform((value) => value.toWellFormed());
 
 /** A value of an enum by its name; the undefined one is the same as none. */
@@ -43,6 +61,9 @@ export function parseRequest<Schema extends z.ZodType>(
   schema: Schema,
   request: unknown,
 ): z.output<Schema> {
+  if (request instanceof RefusedRequest) {
+    throw new InvalidRequestError(request.field, request.problem);
+  }
   const result = schema.safeParse(request);
   if (result.success) {
     return result.data;

@@ -11,6 +11,7 @@ import { deleteGroup } from './delete.js';
 import { eventsGroup } from './events.js';
 import { exclusiveGroup } from './exclusive.js';
 import { expiredLeasesGroup, staleLeasesGroup } from './expired-leases.js';
+import { generatedArgumentsGroup } from './generated-arguments.js';
 import { hostileArgumentsGroup } from './hostile-arguments.js';
 import { hostileJsonGroup } from './hostile-json.js';
 import { hostileLeasesGroup } from './hostile-leases.js';
@@ -57,6 +58,7 @@ export const conformanceGroups: readonly ConformanceGroup[] = [
   hostileJsonGroup,
   hostileArgumentsGroup,
   hostileLeasesGroup,
+  generatedArgumentsGroup,
   settingsGroup,
   exclusiveGroup,
   closedGroup,
