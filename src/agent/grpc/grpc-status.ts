@@ -4,10 +4,14 @@ import { RpcException } from '@nestjs/microservices';
 import { z } from 'zod';
 import {
   InvalidTaskError,
+  OutcomeUnknownError,
   TaskStorageError,
   type TaskStorageErrorCode,
 } from '../../task/errors.js';
 import { AgentError, InvalidRequestError, type AgentErrorCode } from '../agent-errors.js';
+
+/** The reason of a failed write of which nobody knows whether it was made. */
+const OUTCOME_UNKNOWN = 'OUTCOME_UNKNOWN';
 
 /** How a failed call is answered. */
 export interface CallFailure {
@@ -15,7 +19,7 @@ export interface CallFailure {
   /** For the caller: no internals. */
   readonly message: string;
   /** Why, for programs: a code of the package; `null` when the application itself refused. */
-  readonly reason: TaskStorageErrorCode | AgentErrorCode | null;
+  readonly reason: TaskStorageErrorCode | AgentErrorCode | typeof OUTCOME_UNKNOWN | null;
   /** The field of the request that is wrong. */
   readonly field?: string;
   /** The trailers that the application itself wants. */
@@ -57,6 +61,9 @@ const STORAGE_MESSAGES: Readonly<Partial<Record<TaskStorageErrorCode, string>>> 
   INTERNAL: INTERNAL_MESSAGE,
 };
 
+const OUTCOME_UNKNOWN_MESSAGE =
+  'The task storage did not say whether the change was made; ask for the task, or try again with the same idempotency-key';
+
 /** What guards and pipes of an application say with `new RpcException({ code, message })`. */
 const applicationFailure = z.object({
   code: z.enum(status),
@@ -87,6 +94,14 @@ export function toCallFailure(error: unknown): CallFailure {
       reason: error.code,
       ...(error instanceof InvalidRequestError && { field: error.field }),
       isInternal: false,
+    };
+  }
+  if (error instanceof OutcomeUnknownError) {
+    return {
+      code: status.UNAVAILABLE,
+      message: OUTCOME_UNKNOWN_MESSAGE,
+      reason: OUTCOME_UNKNOWN,
+      isInternal: true,
     };
   }
   if (error instanceof TaskStorageError) {

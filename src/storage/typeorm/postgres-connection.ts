@@ -8,7 +8,7 @@ import {
   type PostgresClient,
   type TakenClient,
 } from './pooled-client.js';
-import { isConnectionGone, toTaskStorageError } from './postgres-errors.js';
+import { isConnectionGone, toTaskStorageError, toWriteError } from './postgres-errors.js';
 import type { SqlStatement } from './sql-parameters.js';
 
 /** One row as the driver gives it. */
@@ -27,6 +27,9 @@ export interface PostgresSession {
   /** Ends the connection, and what is under way on it. */
   readonly discard: () => void;
 }
+
+/** What writes begins with another word; a SELECT that calls a function leaves nothing that matters. */
+const READS = /^\s*SELECT\b/;
 
 /** How long closing waits for statements under way; the longest of them has a time-out as well. */
 const CLOSE_LIMIT_MS = 5_000;
@@ -50,7 +53,7 @@ export class PostgresConnection {
       return rowsOf(await taken.client.query(preparedQuery(statement)));
     } catch (error) {
       isBroken = isConnectionGone(error);
-      throw toTaskStorageError(error);
+      throw READS.test(statement.text) ? toTaskStorageError(error) : toWriteError(error);
     } finally {
       void this.#giveBack(taken, isBroken);
     }
@@ -68,7 +71,7 @@ export class PostgresConnection {
         // for a lock still sees what was there before the wait.
         await client.run(`BEGIN ISOLATION LEVEL READ COMMITTED; ${first}`);
         const result = await work(client.send);
-        await client.run('COMMIT');
+        await client.commit();
         return result;
       } catch (error) {
         // The error that ended the transaction is the one to report.
@@ -169,19 +172,24 @@ class OpenClient {
     await this.#query({ text });
   }
 
+  /** @throws {OutcomeUnknownError} when the transaction may have been committed all the same */
+  async commit(): Promise<void> {
+    await this.#query({ text: 'COMMIT' }, toWriteError);
+  }
+
   readonly discard = (): void => {
     this.isBroken = true;
     endClient(this.client);
   };
 
-  async #query(query: object): Promise<unknown> {
+  async #query(query: object, toError = toTaskStorageError): Promise<unknown> {
     try {
       return await this.client.query(query);
     } catch (error) {
       if (isConnectionGone(error)) {
         this.discard();
       }
-      throw toTaskStorageError(error);
+      throw toError(error);
     }
   }
 }
