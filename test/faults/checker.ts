@@ -96,7 +96,9 @@ function checkConfig({ configs }: ClientRecords, { configSteps }: FinalState): s
   }
   return configSteps !== null && possible.includes(configSteps)
     ? []
-    : [`the configuration has ${configSteps} steps; acknowledged or unknown: ${possible.join(', ')}`];
+    : [
+        `the configuration has ${configSteps} steps; acknowledged or unknown: ${possible.join(', ')}`,
+      ];
 }
 
 const MOST_TIMES: Readonly<Record<CallOutcome, readonly [number, number]>> = {

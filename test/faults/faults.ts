@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { PostgresNode } from './postgres-node.js';
+import { PostgresNode } from './postgres-node.js';
 import {
   DATABASE,
   LONGER_THAN_TIMEOUTS_MS,
@@ -27,6 +27,7 @@ const WRONG_CLOCK_MS = 2_000;
 const BAD_LINE_MS = 2_000;
 const REFUSING_MS = 2_000;
 const LISTENER_LIMIT_MS = 10_000;
+const STANDBY_LIMIT_MS = 20_000;
 
 function fault(kind: string, isOutage: boolean, strike: (world: World) => Promise<unknown>): Fault {
   return {
@@ -80,6 +81,47 @@ async function setReadOnly(primary: PostgresNode, value: 'on' | 'off'): Promise<
   await primary.query(DATABASE, 'SELECT pg_reload_conf()');
 }
 
+/** Makes a standby that each commit waits for, so that nothing acknowledged can be lost with the primary. */
+async function addStandby(world: World): Promise<PostgresNode> {
+  const { primary } = world;
+  // Postgres ends its sessions before it is copied: the shortest outage of this fault.
+  await primary.stop();
+  const standby = await PostgresNode.copyOf(primary);
+  await standby.follow(primary, 'standby');
+  await primary.start();
+  await standby.start();
+  world.spareLine.restore();
+  world.spareLine.leadTo(standby.port);
+  await primary.query(DATABASE, `ALTER SYSTEM SET synchronous_standby_names = 'standby'`);
+  await primary.query(DATABASE, 'SELECT pg_reload_conf()');
+  const isSynchronous = await isSoWithin(STANDBY_LIMIT_MS, async () => {
+    const rows = await primary.query(
+      DATABASE,
+      `SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync' AND state = 'streaming'`,
+    );
+    return rows.length > 0;
+  });
+  if (!isSynchronous) {
+    throw new Error(`The standby does not follow:\n${standby.log}`);
+  }
+  return standby;
+}
+
+async function failOver(world: World): Promise<void> {
+  const { primary, line, spareLine } = world;
+  const standby = await addStandby(world);
+  const sinceMs = performance.now();
+  await isSoWithin(STANDBY_LIMIT_MS, () => world.load.hasWrittenSince(sinceMs));
+  await primary.kill();
+  line.cut();
+  await untilHealth(world, 'NOT_SERVING');
+  await standby.query(DATABASE, 'SELECT pg_promote()');
+  world.primary = standby;
+  world.line = spareLine;
+  world.spareLine = line;
+  await primary.remove();
+}
+
 export const FAULTS: readonly Fault[] = [
   fault('Postgres killed', true, async (world) => {
     await world.primary.kill();
@@ -90,6 +132,10 @@ export const FAULTS: readonly Fault[] = [
     await world.primary.stop();
     await untilHealth(world, 'NOT_SERVING');
     await world.primary.start();
+  }),
+  fault('failover', true, async (world) => {
+    await failOver(world);
+    return listenersAreBack(world);
   }),
   fault('sessions terminated', false, async ({ primary }) => terminate(primary, 'true')),
   fault('listener terminated', false, async (world) => {

@@ -24,7 +24,7 @@ const RANDOM_ROUNDS = 2;
 const LIMITS: Limits = {
   answerMs: ANSWER_LIMIT_MS,
   recoveryMs: 5_000,
-  stopMs: 15_000,
+  stopMs: 21_000,
   memoryGrowthBytes: 40 * 1024 * 1024,
 };
 

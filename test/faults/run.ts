@@ -42,7 +42,7 @@ export async function runFaults(options: RunOptions): Promise<RunResult> {
   await primary.query('postgres', `CREATE DATABASE ${DATABASE}`);
   const line = await startTcpProxy(primary.port);
   const spareLine = await startTcpProxy(await findFreePort());
-  const connectionString = connectionStringOf([line.port]);
+  const connectionString = connectionStringOf([line.port, spareLine.port]);
   const service = await ServiceUnderTest.start(join(options.dist, 'main.js'), {
     TASK_STORAGE_BACKEND: 'postgres',
     POSTGRES_CONNECTION_STRING: connectionString,
@@ -75,6 +75,8 @@ export async function runFaults(options: RunOptions): Promise<RunResult> {
   await load.stop();
   await appender.stop();
   const final = await readFinalState(world);
+  // The end too must come when the database says nothing.
+  world.line.blackHole();
   const { tookMs } = await service.stop(STOP_PATIENCE_MS);
   close();
   await Promise.all([line.close(), spareLine.close(), world.primary.remove()]);

@@ -21,8 +21,11 @@ const STATEMENT_MS =
 /** Of the RPCs of the load none sends more statements one after the other before one has failed. */
 const STATEMENTS_OF_A_CALL = 2;
 
+/** How long a repeated submission waits to hear what became of the one before; a constant of the agent. */
+const DOUBT_MS = 5_000;
+
 /** The longest answer that the time-outs allow. */
-export const ANSWER_LIMIT_MS = STATEMENTS_OF_A_CALL * STATEMENT_MS;
+export const ANSWER_LIMIT_MS = STATEMENTS_OF_A_CALL * STATEMENT_MS + DOUBT_MS;
 /** Longer than every time-out. */
 export const LONGER_THAN_TIMEOUTS_MS = STATEMENT_MS + 1_000;
 

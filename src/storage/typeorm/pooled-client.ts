@@ -25,7 +25,7 @@ const listened = new WeakSet<EventEmitter>();
  * Sees to it that no error of a client goes unheard, which would end the process. The pool listens only
  * to those that are not out; it sees for itself that a client cannot be used again.
  */
-function hearClient(client: EventEmitter): void {
+export function hearClient(client: EventEmitter): void {
   if (!listened.has(client)) {
     listened.add(client);
     client.on('error', () => undefined);

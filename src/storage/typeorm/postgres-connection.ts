@@ -32,8 +32,10 @@ export interface PostgresSession {
 const READS = /^\s*SELECT\b/;
 
 /** How long closing waits for statements under way; the longest of them has a time-out as well. */
-const CLOSE_LIMIT_MS = 5_000;
+export const CLOSE_LIMIT_MS = 5_000;
 const CLOSE_POLL_MS = 20;
+/** How long closing waits for the pool, which waits for connections that are being made. */
+const POOL_LIMIT_MS = 1_000;
 
 /** The way to the database: every failure comes out as a {@link TaskStorageError}. */
 export class PostgresConnection {
@@ -109,20 +111,23 @@ export class PostgresConnection {
     });
   }
 
-  /** Lets what is under way end, and then gives the connections back. */
-  async close(): Promise<void> {
+  /** Lets what is under way end, but not for ever, and then gives the connections back. */
+  async close(limitMs = CLOSE_LIMIT_MS): Promise<void> {
     if (this.#isClosed) {
       return;
     }
     this.#isClosed = true;
-    const deadline = Date.now() + CLOSE_LIMIT_MS;
-    while (this.#taken.size > 0 && Date.now() < deadline) {
+    const deadline = performance.now() + limitMs;
+    while (this.#taken.size > 0 && performance.now() < deadline) {
       await delay(CLOSE_POLL_MS);
     }
     // The pool waits for those that are out for as long as they are.
     this.#taken.forEach(({ client }) => endClient(client));
     if (this.ownsDataSource && this.dataSource.isInitialized) {
-      await this.dataSource.destroy();
+      const destroyed = this.dataSource.destroy();
+      await Promise.race([destroyed, delay(POOL_LIMIT_MS, undefined, { ref: false })]);
+      // What is left ends by its own time-outs.
+      destroyed.catch(() => undefined);
     }
   }
 
