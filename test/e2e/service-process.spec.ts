@@ -159,6 +159,22 @@ describe('the service as a process, on Postgres', () => {
     expect(row).toEqual({ status: 'error', final_state: 'interrupted', lease_owner: null });
   });
 
+  it('told to stop while the database has vanished without a word, ends by itself', async () => {
+    const url = new URL(database.connectionString);
+    const proxy = await startTcpProxy(Number(url.port));
+    url.port = String(proxy.port);
+    const service = await startService({
+      POSTGRES_CONNECTION_STRING: url.href,
+      SHUTDOWN_GRACE_MS: '0',
+    });
+    const running = service.agent.stream('RunAgentInstruction', LONG_TASK);
+    await running.next();
+    proxy.blackHole();
+    // Not the signal that ends a service which is waited for in vain.
+    expect(await service.process.stop()).toBe(0);
+    await proxy.close();
+  });
+
   it('stores no secret of a request, while the agent gets it', async () => {
     const showSecret =
       'let text = ""; process.stdin.on("data", (data) => (text += data)).on("end", () => ' +

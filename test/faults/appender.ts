@@ -3,6 +3,8 @@ import { pathToFileURL } from 'node:url';
 import { join } from 'node:path';
 import type { TaskStorage } from '../../src/task/task-storage.js';
 import type { CallOutcome, ClientRecords } from './records.js';
+import type { StallDetector } from './stalls.js';
+import { ANSWER_LIMITS_MS } from './world.js';
 
 type PostgresModule = typeof import('../../src/storage/typeorm/index.js');
 
@@ -32,18 +34,18 @@ export class Appender {
   private constructor(
     private readonly storage: TaskStorage,
     private readonly records: ClientRecords,
+    private readonly stalls: StallDetector,
   ) {}
 
-  static async open(options: AppenderOptions, records: ClientRecords): Promise<Appender> {
+  static async open(
+    options: AppenderOptions,
+    records: ClientRecords,
+    stalls: StallDetector,
+  ): Promise<Appender> {
     const { dist, ...rest } = options;
     const url = pathToFileURL(join(dist, 'storage/typeorm/index.js')).href;
     const { createPostgresTaskStorage } = (await import(url)) as PostgresModule;
-    return new Appender(await createPostgresTaskStorage(rest), records);
-  }
-
-  /** Whether it hears of the changes of others. */
-  get isListening(): boolean {
-    return this.storage.changes.isLive;
+    return new Appender(await createPostgresTaskStorage(rest), records, stalls);
   }
 
   start(): void {
@@ -87,7 +89,8 @@ export class Appender {
       outcome,
       detail,
       startedMs,
-      durationMs: performance.now() - startedMs,
+      durationMs: performance.now() - startedMs - this.stalls.stalledSince(startedMs),
+      limitMs: ANSWER_LIMITS_MS.single,
     });
   }
 

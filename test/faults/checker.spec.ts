@@ -3,7 +3,6 @@ import { checkEvidence } from './checker.js';
 import type { CallRecord, Evidence, FaultRecord, Limits, StoredTask } from './records.js';
 
 const LIMITS: Limits = {
-  answerMs: 1_000,
   recoveryMs: 500,
   stopMs: 2_000,
   memoryGrowthBytes: 100,
@@ -18,7 +17,7 @@ function task(taskId: string, query: string, status = 'finished'): StoredTask {
 }
 
 function call(fields: Partial<CallRecord> = {}): CallRecord {
-  const base = { operation: 'CancelTask', isWrite: true, detail: '', startedMs: 0 };
+  const base = { operation: 'CancelTask', isWrite: true, detail: '', startedMs: 0, limitMs: 1_000 };
   return { ...base, outcome: 'acknowledged', durationMs: 10, ...fields };
 }
 
@@ -27,6 +26,7 @@ function fault(fields: Partial<FaultRecord> = {}): FaultRecord {
     kind: 'killed',
     isOutage: true,
     durationMs: 100,
+    stalledMs: 0,
     recoveryMs: 50,
     wasNotServing: true,
     rssBytes: 1_000,

@@ -1,6 +1,11 @@
 import { status, type ServiceError } from '@grpc/grpc-js';
 import { errorInfoOf, ServiceClient, type Message } from '../support/agent-clients.js';
 import type { CallOutcome, CallRecord } from './records.js';
+import type { StallDetector } from './stalls.js';
+import { ANSWER_LIMITS_MS } from './world.js';
+
+/** Those that do with one statement. */
+const SINGLE = new Set(['QueryTaskStatus', 'ListTasks', 'DeleteTask']);
 
 /** What a fault excuses: that nothing was done, and why. */
 const REFUSALS = new Set(['UNAVAILABLE', 'LIMIT_REACHED', 'CONFLICT', 'ILLEGAL_TRANSITION']);
@@ -24,6 +29,7 @@ export class RecordingClient {
     address: string,
     private readonly calls: CallRecord[],
     private readonly patienceMs: number,
+    private readonly stalls: StallDetector,
   ) {
     this.#agent = new ServiceClient('lybic.agent.Agent', address);
     this.#tasks = new ServiceClient('nestjs_task_storage.v1.TaskService', address);
@@ -71,15 +77,19 @@ export class RecordingClient {
       }),
       (error: ServiceError) => failureOf(error),
     );
+    const stalledMs = this.stalls.stalledSince(startedMs);
+    // Its deadline passed while nobody could answer, or hear the answer.
+    const outcome = result.outcome === 'hung' && stalledMs > 0 ? 'unknown' : result.outcome;
     this.calls.push({
       operation,
       isWrite,
-      outcome: result.outcome,
+      outcome,
       detail: result.detail,
       startedMs,
-      durationMs: performance.now() - startedMs,
+      durationMs: performance.now() - startedMs - stalledMs,
+      limitMs: SINGLE.has(operation) ? ANSWER_LIMITS_MS.single : ANSWER_LIMITS_MS.several,
     });
-    return result;
+    return { ...result, outcome };
   }
 }
 

@@ -111,6 +111,7 @@ async function failOver(world: World): Promise<void> {
   const { primary, line, spareLine } = world;
   const standby = await addStandby(world);
   const sinceMs = performance.now();
+  await untilHealth(world, 'SERVING');
   await isSoWithin(STANDBY_LIMIT_MS, () => world.load.hasWrittenSince(sinceMs));
   await primary.kill();
   line.cut();

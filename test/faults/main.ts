@@ -8,7 +8,6 @@ import { FAULTS, type Fault } from './faults.js';
 import type { Limits } from './records.js';
 import { runFaults } from './run.js';
 import { summarize } from './summary.js';
-import { ANSWER_LIMIT_MS } from './world.js';
 
 /*
  * FAULTS        `short`: each fault once, in random order; otherwise each alone, then two random rounds;
@@ -22,7 +21,6 @@ const DIST = resolve(REPOSITORY, process.env['FAULTS_DIST'] ?? 'dist');
 const RANDOM_ROUNDS = 2;
 
 const LIMITS: Limits = {
-  answerMs: ANSWER_LIMIT_MS,
   recoveryMs: 5_000,
   stopMs: 21_000,
   memoryGrowthBytes: 40 * 1024 * 1024,

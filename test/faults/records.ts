@@ -19,7 +19,10 @@ export interface CallRecord {
   readonly detail: string;
   /** On the monotonic clock of the clients. */
   readonly startedMs: number;
+  /** Without the time that the machine stood still. */
   readonly durationMs: number;
+  /** The longest that the configured time-outs allow for it. */
+  readonly limitMs: number;
 }
 
 /** All that one client did to have one task. */
@@ -87,6 +90,8 @@ export interface FaultRecord {
   /** Whether the database could not be reached or written meanwhile. */
   readonly isOutage: boolean;
   readonly durationMs: number;
+  /** How long the machine stood still meanwhile; nobody can notice a fault then. */
+  readonly stalledMs: number;
   /** From the end of the fault until a write was acknowledged and health said SERVING. */
   readonly recoveryMs: number | null;
   readonly wasNotServing: boolean;
@@ -107,8 +112,6 @@ export interface Evidence {
 
 /** What a run is held to. */
 export interface Limits {
-  /** The longest answer that the configured time-outs allow. */
-  readonly answerMs: number;
   readonly recoveryMs: number;
   readonly stopMs: number;
   /** How much the memory may grow from the first third of the faults to the last. */

@@ -11,10 +11,11 @@ import { Load } from './load.js';
 import { PostgresNode } from './postgres-node.js';
 import type { Evidence, FaultRecord, FinalState } from './records.js';
 import { ServiceUnderTest } from './service-under-test.js';
-import { ANSWER_LIMIT_MS, DATABASE, isSoWithin, TIMEOUTS, type World } from './world.js';
+import { StallDetector } from './stalls.js';
+import { ANSWER_LIMITS_MS, DATABASE, isSoWithin, TIMEOUTS, type World } from './world.js';
 
 /** Whoever waits so long for one answer calls it hung. */
-const PATIENCE_MS = 4 * ANSWER_LIMIT_MS;
+const PATIENCE_MS = 4 * ANSWER_LIMITS_MS.several;
 const CALM_MS = 500;
 const RECOVERY_PATIENCE_MS = 30_000;
 const REST_LIMIT_MS = 30_000;
@@ -55,21 +56,23 @@ export async function runFaults(options: RunOptions): Promise<RunResult> {
     AGENT_KILL_GRACE_MS: '500',
     SHUTDOWN_GRACE_MS: '1000',
   });
+  const stalls = new StallDetector();
   const load = new Load(
-    (records) => new RecordingClient(service.address, records.calls, PATIENCE_MS),
+    (records) => new RecordingClient(service.address, records.calls, PATIENCE_MS, stalls),
     new Random(options.seed),
   );
   const appender = await Appender.open(
     { dist: options.dist, connectionString, ...TIMEOUTS },
     load.records,
+    stalls,
   );
   const { watch, close } = service.watchHealth();
-  const world: World = { primary, line, spareLine, service, health: watch, load, appender };
+  const world: World = { primary, line, spareLine, service, health: watch, load };
   load.start();
   appender.start();
   const faults: FaultRecord[] = [];
   for (const fault of options.faults) {
-    faults.push(await bear(world, fault));
+    faults.push(await bear(world, fault, stalls));
     options.onProgress(describe(faults.at(-1)));
   }
   await load.stop();
@@ -79,6 +82,7 @@ export async function runFaults(options: RunOptions): Promise<RunResult> {
   world.line.blackHole();
   const { tookMs } = await service.stop(STOP_PATIENCE_MS);
   close();
+  stalls.stop();
   await Promise.all([line.close(), spareLine.close(), world.primary.remove()]);
   const evidence = {
     records: load.records,
@@ -95,7 +99,7 @@ function connectionStringOf(ports: readonly number[]): string {
   return `postgresql://postgres:postgres@${hosts}/${DATABASE}`;
 }
 
-async function bear(world: World, fault: Fault): Promise<FaultRecord> {
+async function bear(world: World, fault: Fault, stalls: StallDetector): Promise<FaultRecord> {
   const { health, load, service } = world;
   await delay(CALM_MS);
   const healthBefore = health.statuses.length;
@@ -106,11 +110,12 @@ async function bear(world: World, fault: Fault): Promise<FaultRecord> {
     RECOVERY_PATIENCE_MS,
     () => load.hasWrittenSince(overMs) && health.statuses.at(-1) === 'SERVING',
   );
-  const recoveryMs = isRestored ? performance.now() - overMs : null;
+  const recoveryMs = isRestored ? performance.now() - overMs - stalls.stalledSince(overMs) : null;
   return {
     kind: fault.kind,
     isOutage: fault.isOutage,
     durationMs: overMs - startedMs,
+    stalledMs: stalls.stalledSince(startedMs),
     recoveryMs,
     wasNotServing: health.statuses.slice(healthBefore).includes('NOT_SERVING'),
     rssBytes: (await service.measureMemory()).rss,

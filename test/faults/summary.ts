@@ -48,7 +48,8 @@ export function summarize(
     `reads: ${count('acknowledged', false)} answered, ${count('refused', false)} refused`,
     `longest answer: ${seconds(longest.durationMs)} (${longest.operation}); not answered: ${calls.filter(({ outcome }) => outcome === 'hung').length}`,
     `memory of the service after each fault, in MB: ${memory.join(' ')}`,
-    `stopped in ${seconds(stopTookMs)}`,
+    `the machine stood still for ${seconds(faults.reduce((sum, { stalledMs }) => sum + stalledMs, 0))}, which is not counted`,
+    `stopped while the database said nothing, in ${seconds(stopTookMs)}`,
     `violations ${violations.length}`,
     ...violations.slice(0, 50),
   ];

@@ -1,7 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { TcpProxy } from '../support/tcp-proxy.js';
 import type { HealthWatch } from '../support/health-client.js';
-import type { Appender } from './appender.js';
 import type { Load } from './load.js';
 import type { PostgresNode } from './postgres-node.js';
 import type { ServiceUnderTest } from './service-under-test.js';
@@ -18,16 +17,22 @@ const CLIENT_PATIENCE_MS = 2_000;
 /** What one statement may take at the most: waiting to be sent, for a connection, and for its answer. */
 const STATEMENT_MS =
   2 * TIMEOUTS.connectTimeoutMs + TIMEOUTS.statementTimeoutMs + CLIENT_PATIENCE_MS;
-/** Of the RPCs of the load none sends more statements one after the other before one has failed. */
-const STATEMENTS_OF_A_CALL = 2;
-
 /** How long a repeated submission waits to hear what became of the one before; a constant of the agent. */
 const DOUBT_MS = 5_000;
 
+/** A machine that is busy with other things takes longer. */
+const BUSY_MS = 1_000;
+
 /** The longest answer that the time-outs allow. */
-export const ANSWER_LIMIT_MS = STATEMENTS_OF_A_CALL * STATEMENT_MS + DOUBT_MS;
+export const ANSWER_LIMITS_MS = {
+  /** To what sends one statement, after which it has its answer or has failed. */
+  single: STATEMENT_MS + BUSY_MS,
+  /** To what reads, waits for what is in doubt, and writes. */
+  several: 2 * STATEMENT_MS + DOUBT_MS + BUSY_MS,
+} as const;
+
 /** Longer than every time-out. */
-export const LONGER_THAN_TIMEOUTS_MS = STATEMENT_MS + 1_000;
+export const LONGER_THAN_TIMEOUTS_MS = STATEMENT_MS + 3 * BUSY_MS;
 
 export const DATABASE = 'tasks';
 const POLL_MS = 20;
@@ -44,7 +49,6 @@ export interface World {
   readonly service: ServiceUnderTest;
   readonly health: HealthWatch;
   readonly load: Load;
-  readonly appender: Appender;
 }
 
 /** Polls until it is so. @returns `false` when it does not become so in time */
