@@ -23,9 +23,9 @@ const SERVICE = `application_name = 'nestjs-task-storage'`;
 const SWALLOWED_ANSWERS = 20;
 const SWALLOW_LIMIT_MS = 10_000;
 const HOUR_MS = 3_600_000;
-const WRONG_CLOCK_MS = 2_000;
-const BAD_LINE_MS = 2_000;
-const REFUSING_MS = 2_000;
+const WRONG_CLOCK_MS = 1_000;
+const BAD_LINE_MS = 1_500;
+const REFUSING_MS = 1_500;
 const LISTENER_LIMIT_MS = 10_000;
 const STANDBY_LIMIT_MS = 20_000;
 

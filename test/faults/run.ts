@@ -18,6 +18,8 @@ import { ANSWER_LIMITS_MS, DATABASE, isSoWithin, TIMEOUTS, type World } from './
 const PATIENCE_MS = 4 * ANSWER_LIMITS_MS.several;
 const CALM_MS = 500;
 const RECOVERY_PATIENCE_MS = 30_000;
+/** Whoever is not done by then has a call that hangs, or a service that was not restored. */
+const SETTLE_LIMIT_MS = 60_000;
 const REST_LIMIT_MS = 30_000;
 const STOP_PATIENCE_MS = 60_000;
 
@@ -74,9 +76,15 @@ export async function runFaults(options: RunOptions): Promise<RunResult> {
   for (const fault of options.faults) {
     faults.push(await bear(world, fault, stalls));
     options.onProgress(describe(faults.at(-1)));
+    if (faults.at(-1)?.recoveryMs === null) {
+      // Nothing that follows would say anything.
+      break;
+    }
   }
-  await load.stop();
-  await appender.stop();
+  await Promise.race([
+    Promise.all([load.stop(), appender.stop()]),
+    delay(SETTLE_LIMIT_MS, undefined, { ref: false }),
+  ]);
   const final = await readFinalState(world);
   // The end too must come when the database says nothing.
   world.line.blackHole();
