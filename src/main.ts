@@ -15,8 +15,11 @@ import { ConfigurationError } from './config/configuration-error.js';
 import { readEnvironment } from './config/environment.js';
 import { addressOf, GRPC_PORT_OPTIONS } from './grpc-port.js';
 import { ServiceLogger } from './service-logger.js';
+import { limitShutdown } from './shutdown-limit.js';
 import { TaskStorageError } from './task/errors.js';
 import { TASK_STORAGE, type TaskStorage } from './task/task-storage.js';
+
+const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
 
 const NO_RUNNER = 'none; set AGENT_COMMAND to the program that runs the tasks';
 
@@ -47,7 +50,8 @@ async function start(logger: ServiceLogger): Promise<void> {
   const app = await create(logger);
   const environment = readEnvironment(agentEnvironment, app.get(ConfigService));
   logger.logFrom(environment.LOG_LEVEL);
-  app.enableShutdownHooks(['SIGTERM', 'SIGINT', 'SIGHUP'], { useProcessExit: true });
+  app.enableShutdownHooks([...SIGNALS], { useProcessExit: true });
+  limitShutdown(SIGNALS, environment.SHUTDOWN_GRACE_MS, logger);
   await listen(app, environment);
   const storage = app.get<TaskStorage>(TASK_STORAGE);
   const runner = app.get<AgentRunner | null>(AGENT_RUNNER, { strict: false });

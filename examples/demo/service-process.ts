@@ -66,10 +66,14 @@ export class ServiceProcess {
     return this.#ended();
   }
 
-  /** Asks the service to end. @returns its exit code, or the signal that ended it */
-  async stop(): Promise<NodeJS.Signals | number> {
+  /**
+   * Asks the service to end, and kills it when it does not.
+   *
+   * @returns its exit code, or the signal that ended it
+   */
+  async stop(limitMs = STOP_LIMIT_MS): Promise<NodeJS.Signals | number> {
     this.#child.kill('SIGTERM');
-    const impatience = setTimeout(() => this.#child.kill('SIGKILL'), STOP_LIMIT_MS);
+    const impatience = setTimeout(() => this.#child.kill('SIGKILL'), limitMs);
     const exit = await this.#ended();
     clearTimeout(impatience);
     return exit;

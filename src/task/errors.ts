@@ -64,6 +64,19 @@ export class InvalidTaskError extends TaskStorageError {
   }
 }
 
+/**
+ * The backend did not say whether a write was made: its connection broke after the write was sent. Every
+ * other error of a write says that nothing was changed. Whoever gets this one reads what is stored, or
+ * writes again in a way that writes once: the same task id, or an expected version or sequence.
+ */
+export class OutcomeUnknownError extends TaskStorageError {
+  override readonly name = 'OutcomeUnknownError';
+
+  constructor(message: string, options?: ErrorOptions) {
+    super('UNAVAILABLE', message, options);
+  }
+}
+
 /** The record is not at the version that the caller expected. */
 export class TaskConflictError extends TaskStorageError {
   override readonly name = 'TaskConflictError';

@@ -21,6 +21,9 @@ const LONG_TASK = {
 };
 const SHORT_TASK = { instruction: 'find the primes below 1000', runningConfig: { steps: 1 } };
 
+/** Longer than the service gives itself. */
+const STOP_PATIENCE_MS = 60_000;
+
 interface RunningService {
   readonly process: ServiceProcess;
   readonly agent: ServiceClient;
@@ -158,6 +161,22 @@ describe('the service as a process, on Postgres', () => {
     );
     expect(row).toEqual({ status: 'error', final_state: 'interrupted', lease_owner: null });
   });
+
+  it('told to stop while the database has vanished without a word, ends by itself', async () => {
+    const url = new URL(database.connectionString);
+    const proxy = await startTcpProxy(Number(url.port));
+    url.port = String(proxy.port);
+    const service = await startService({
+      POSTGRES_CONNECTION_STRING: url.href,
+      SHUTDOWN_GRACE_MS: '0',
+    });
+    const running = service.agent.stream('RunAgentInstruction', LONG_TASK);
+    await running.next();
+    proxy.blackHole();
+    // Not with the signal that ends a service which is waited for in vain.
+    expect(await service.process.stop(STOP_PATIENCE_MS)).not.toBe('SIGKILL');
+    await proxy.close();
+  }, 90_000);
 
   it('stores no secret of a request, while the agent gets it', async () => {
     const showSecret =

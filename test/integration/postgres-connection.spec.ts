@@ -51,6 +51,15 @@ describe('a connection string', () => {
     [{ connectionString: '' }, 'needs a connectionString or a dataSource'],
     [{ connectionString: 'mysql://u:s3cret@h/d' }, 'is not a Postgres URL; write one such as'],
     [{ connectionString: 'postgres://u:s3cret@h:port/d' }, 'is not a Postgres URL'],
+    [{ connectionString: 'postgres://u:s3cret@h1:1,h2:port/d' }, 'is empty or wrong, or a host'],
+    [
+      { connectionString: 'postgres://u:s3cret@h1:1,/d' },
+      'list of hosts with one that is empty or wrong',
+    ],
+    [
+      { connectionString: 'postgres://u:s3cret@h1,h2/d?host=h3' },
+      'or a host parameter beside it; write one such as postgresql://',
+    ],
     [{ connectionString: 'postgres://u:s3cret%@h/d' }, 'percent-encode the user and the password'],
     [
       { connectionString: 'postgres://u:s3cret@h/d', migrations: JSON.parse('"manuel"') },
@@ -168,9 +177,11 @@ describe('a database that takes no writes', () => {
       async () => storage.updateTask('a', { query: 'b' }).catch((error: unknown) => error),
       (answer) => answer instanceof Error && answer.message.includes('read-only'),
     );
+    // What a standby does not know may exist all the same.
+    await expect(storage.getTask('unknown')).rejects.toMatchObject({ code: 'UNAVAILABLE' });
     await expect(storage.ping()).rejects.toMatchObject({
       code: 'UNAVAILABLE',
-      message: 'Postgres takes no writes; is it a standby?',
+      message: 'Postgres takes no writes: it is read-only; is it a standby?',
     });
     await database.query(
       `BEGIN; SET TRANSACTION READ WRITE; ALTER DATABASE ${name} RESET default_transaction_read_only; COMMIT`,
@@ -316,6 +327,8 @@ describe('a database that goes away', () => {
     await storage.createTask(newTask);
     proxy.cut();
     await expect(storage.getTask('a')).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    // What a standby does not know may exist all the same.
+    await expect(storage.getTask('unknown')).rejects.toMatchObject({ code: 'UNAVAILABLE' });
     await expect(storage.ping()).rejects.toMatchObject({ code: 'UNAVAILABLE' });
     proxy.restore();
     expect(await storage.getTask('a')).toMatchObject({ taskId: 'a' });

@@ -19,7 +19,7 @@ function freeze(): void {
 it('a process that was frozen within a transaction finds it ended, as UNAVAILABLE, and goes on', async () => {
   const { connectionString } = database;
   const dataSource = createDataSource(
-    connectionString,
+    [connectionString],
     resolvePostgresOptions({ connectionString }),
   );
   await dataSource.initialize();

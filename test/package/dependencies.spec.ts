@@ -15,7 +15,7 @@ const NEED_NO_IMPORT = ['@nestjs/typeorm'];
 /** The optional peers that an entry point needs; the README names the same ones. */
 const OPTIONAL_PEERS_BY_ENTRY: Readonly<Record<string, readonly string[]>> = {
   '.': [],
-  './typeorm': ['typeorm'],
+  './typeorm': ['pg', 'typeorm'],
   './agent': ['@grpc/grpc-js', '@grpc/proto-loader', '@grpc/reflection', '@nestjs/microservices'],
   './retention': ['@nestjs/schedule', 'cron'],
   './health': ['grpc-health-check'],

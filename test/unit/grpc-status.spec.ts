@@ -15,8 +15,10 @@ import {
   IllegalTransitionError,
   InvalidTaskError,
   LeaseLostError,
+  OutcomeUnknownError,
   TaskConflictError,
   TaskLimitReachedError,
+  TaskStorageError,
 } from '../../src/task/errors.js';
 
 async function failureOf(failure: Error): Promise<{ details: string; metadata: Metadata }> {
@@ -48,6 +50,18 @@ describe('The statuses of failed calls', () => {
     [new AgentError('SECRETS_NOT_STORABLE', 'Keys'), status.FAILED_PRECONDITION, 'Keys'],
   ])('tell %p to the caller', (error, code, message) => {
     expect(toCallFailure(error)).toMatchObject({ code, message, isInternal: false });
+  });
+
+  it('tell an unknown outcome from a change that was not made', () => {
+    expect(toCallFailure(new OutcomeUnknownError('lost'))).toMatchObject({
+      code: status.UNAVAILABLE,
+      reason: 'OUTCOME_UNKNOWN',
+      message: expect.stringContaining('try again with the same idempotency-key'),
+    });
+    expect(toCallFailure(new TaskStorageError('UNAVAILABLE', 'gone'))).toMatchObject({
+      code: status.UNAVAILABLE,
+      reason: 'UNAVAILABLE',
+    });
   });
 
   it('tell nothing of an unexpected error', () => {

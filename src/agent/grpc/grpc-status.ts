@@ -4,6 +4,7 @@ import { RpcException } from '@nestjs/microservices';
 import { z } from 'zod';
 import {
   InvalidTaskError,
+  OutcomeUnknownError,
   TaskStorageError,
   UnreadableTaskError,
   type TaskStorageErrorCode,
@@ -15,13 +16,16 @@ import {
   type AgentErrorCode,
 } from '../agent-errors.js';
 
+/** The reason of a failed write of which nobody knows whether it was made. */
+const OUTCOME_UNKNOWN = 'OUTCOME_UNKNOWN';
+
 /** How a failed call is answered. */
 export interface CallFailure {
   readonly code: status;
   /** For the caller: no internals. */
   readonly message: string;
   /** Why, for programs: a code of the package; `null` when the application itself refused. */
-  readonly reason: TaskStorageErrorCode | AgentErrorCode | null;
+  readonly reason: TaskStorageErrorCode | AgentErrorCode | typeof OUTCOME_UNKNOWN | null;
   /** The field of the request that is wrong. */
   readonly field?: string;
   /** When trying again may help, in ms from now. */
@@ -69,6 +73,9 @@ const STORAGE_MESSAGES: Readonly<Partial<Record<TaskStorageErrorCode, string>>> 
   INTERNAL: INTERNAL_MESSAGE,
 };
 
+const OUTCOME_UNKNOWN_MESSAGE =
+  'The task storage did not say whether the change was made; ask for the task, or try again with the same idempotency-key';
+
 /** What guards and pipes of an application say with `new RpcException({ code, message })`. */
 const applicationFailure = z.object({
   code: z.enum(status),
@@ -107,6 +114,14 @@ export function toCallFailure(error: unknown): CallFailure {
       code: STORAGE_STATUSES.CORRUPT,
       message: `${error.message}; an operator must mend or delete it`,
       reason: error.code,
+      isInternal: true,
+    };
+  }
+  if (error instanceof OutcomeUnknownError) {
+    return {
+      code: status.UNAVAILABLE,
+      message: OUTCOME_UNKNOWN_MESSAGE,
+      reason: OUTCOME_UNKNOWN,
       isInternal: true,
     };
   }

@@ -1,5 +1,5 @@
 import type { Clock } from '../../task/clock.js';
-import { TaskStorageError } from '../../task/errors.js';
+import { OutcomeUnknownError, TaskStorageError } from '../../task/errors.js';
 import { pause } from './alarm.js';
 
 const FIRST_PAUSE_MS = 100;
@@ -51,13 +51,16 @@ async function retry<T>(
   isWorthAnotherTry: IsWorthAnotherTry,
 ): Promise<T> {
   const startedMs = clock.now().getTime();
+  let doubt: OutcomeUnknownError | null = null;
   for (let failedTries = 0; ; failedTries += 1) {
     try {
       return await work(failedTries);
     } catch (error) {
+      doubt = error instanceof OutcomeUnknownError ? error : doubt;
       const triedMs = clock.now().getTime() - startedMs;
       if (!isWorthAnotherTry(error) || signal.aborted || triedMs >= forMs) {
-        throw error;
+        // A later try that was refused does not say what became of an earlier one.
+        throw isUnavailable(error) ? (doubt ?? error) : error;
       }
     }
     await pause(clock, Math.min(FIRST_PAUSE_MS * 2 ** failedTries, LONGEST_PAUSE_MS), signal);

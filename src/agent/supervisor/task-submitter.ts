@@ -10,6 +10,7 @@ import { describeError } from '../describe-error.js';
 import { assertFieldFits, assertInstructionFits } from '../limits/size-checks.js';
 import { newTaskTenantOf, type TaskScope } from '../task-scope.js';
 import type { RunAgentInstruction } from '../wire/agent-requests.js';
+import { endsWithin } from './alarm.js';
 import { explainLimit } from './limit-explanation.js';
 import { newTaskId } from './new-task-id.js';
 import { isUnavailable, retryWhileUnavailable } from './storage-retry.js';
@@ -19,6 +20,9 @@ import { prepareSubmission, storedRequest, type TaskSubmission } from './task-su
 
 /** So often the task of a repeated submission may come and go before the submission gives up. */
 const MAX_TRIES = 5;
+
+/** How long a repeated submission waits to hear what became of the one before. */
+const DOUBT_LIMIT_MS = 5_000;
 
 const STARTING: NewTaskEvent = { stage: 'starting', message: 'Task is starting.' };
 
@@ -107,7 +111,7 @@ export class TaskSubmitter {
         }
         const doubt = this.#doubts.get(taskId);
         if (doubt !== undefined) {
-          await doubt;
+          await this.#settled(taskId, doubt);
           continue;
         }
       }
@@ -136,6 +140,16 @@ export class TaskSubmitter {
       'CONFLICT',
       `Task ${taskId} was created and deleted again and again`,
     );
+  }
+
+  /** @throws {TaskStorageError} `UNAVAILABLE` when the storage does not say it in time */
+  async #settled(taskId: string, doubt: Promise<void>): Promise<void> {
+    if (!(await endsWithin(this.context.clock, DOUBT_LIMIT_MS, doubt))) {
+      throw new TaskStorageError(
+        'UNAVAILABLE',
+        `Whether an earlier submission has created task ${taskId} is not known yet; try again`,
+      );
+    }
   }
 
   /** @returns whether an earlier submission of the same request has made the task */

@@ -52,7 +52,7 @@ const ignore = (): void => undefined;
  * Sees to it that no error of a client goes unheard, which would end the process. The pool listens only
  * to those that are not out; it sees for itself that a client cannot be used again.
  */
-function hearClient(client: EventEmitter): void {
+export function hearClient(client: EventEmitter): void {
   if (!client.listeners('error').includes(ignore)) {
     client.on('error', ignore);
   }

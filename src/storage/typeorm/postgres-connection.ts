@@ -9,7 +9,7 @@ import {
   type PostgresClient,
   type TakenClient,
 } from './pooled-client.js';
-import { isConnectionGone, toTaskStorageError } from './postgres-errors.js';
+import { isConnectionGone, toTaskStorageError, toWriteError } from './postgres-errors.js';
 import type { SqlStatement } from './sql-parameters.js';
 
 /** One row as the driver gives it. */
@@ -29,9 +29,14 @@ export interface PostgresSession {
   readonly discard: () => void;
 }
 
+/** What writes begins with another word; a SELECT that calls a function leaves nothing that matters. */
+const READS = /^\s*SELECT\b/;
+
 /** How long closing waits for statements under way; the longest of them has a time-out as well. */
-const CLOSE_LIMIT_MS = 5_000;
+export const CLOSE_LIMIT_MS = 5_000;
 const CLOSE_POLL_MS = 20;
+/** How long closing waits for the pool, which waits for connections that are being made. */
+const POOL_LIMIT_MS = 1_000;
 
 /** The way to the database: every failure comes out as a {@link TaskStorageError}. */
 export class PostgresConnection {
@@ -58,7 +63,7 @@ export class PostgresConnection {
       return await sendPrepared(taken.client, statement);
     } catch (error) {
       isBroken = isConnectionGone(error);
-      throw toTaskStorageError(error);
+      throw READS.test(statement.text) ? toTaskStorageError(error) : toWriteError(error);
     } finally {
       void this.#giveBack(taken, isBroken);
     }
@@ -76,7 +81,7 @@ export class PostgresConnection {
         // for a lock still sees what was there before the wait.
         await client.run(`BEGIN ISOLATION LEVEL READ COMMITTED; ${first}`);
         const result = await work(client.send);
-        await client.run('COMMIT');
+        await client.commit();
         return result;
       } catch (error) {
         // The error that ended the transaction is the one to report.
@@ -114,20 +119,23 @@ export class PostgresConnection {
     });
   }
 
-  /** Lets what is under way end, and then gives the connections back. */
-  async close(): Promise<void> {
+  /** Lets what is under way end, but not for ever, and then gives the connections back. */
+  async close(limitMs = CLOSE_LIMIT_MS): Promise<void> {
     if (this.#isClosed) {
       return;
     }
     this.#isClosed = true;
-    const deadline = Date.now() + CLOSE_LIMIT_MS;
-    while (this.#taken.size > 0 && Date.now() < deadline) {
+    const deadline = performance.now() + limitMs;
+    while (this.#taken.size > 0 && performance.now() < deadline) {
       await delay(CLOSE_POLL_MS);
     }
     // The pool waits for those that are out for as long as they are.
     this.#taken.forEach(({ client }) => endClient(client));
     if (this.ownsDataSource && this.dataSource.isInitialized) {
-      await this.dataSource.destroy();
+      const destroyed = this.dataSource.destroy();
+      await Promise.race([destroyed, delay(POOL_LIMIT_MS, undefined, { ref: false })]);
+      // What is left ends by its own time-outs.
+      destroyed.catch(() => undefined);
     }
   }
 
@@ -177,19 +185,24 @@ class OpenClient {
     await this.#guard(sendQuery(this.client, { text }));
   }
 
+  /** @throws {OutcomeUnknownError} when the transaction may have been committed all the same */
+  async commit(): Promise<void> {
+    await this.#guard(sendQuery(this.client, { text: 'COMMIT' }), toWriteError);
+  }
+
   readonly discard = (): void => {
     this.isBroken = true;
     endClient(this.client);
   };
 
-  async #guard(sent: Promise<unknown>): Promise<unknown> {
+  async #guard(sent: Promise<unknown>, toError = toTaskStorageError): Promise<unknown> {
     try {
       return await sent;
     } catch (error) {
       if (isConnectionGone(error)) {
         this.discard();
       }
-      throw toTaskStorageError(error);
+      throw toError(error);
     }
   }
 }

@@ -1,5 +1,9 @@
 import { types } from 'node:util';
-import { TaskStorageError, type TaskStorageErrorCode } from '../../task/errors.js';
+import {
+  OutcomeUnknownError,
+  TaskStorageError,
+  type TaskStorageErrorCode,
+} from '../../task/errors.js';
 
 /** What lock_timeout ends a statement with. */
 const LOCK_NOT_AVAILABLE = '55P03';
@@ -57,6 +61,9 @@ const NETWORK_ERRORS = new Set([
 const CONNECTION_MESSAGES =
   /^(cached plan must not change result type|timeout exceeded when trying to connect|timeout expired|Connection terminated|Query read timeout|Client has encountered a connection error|Client was closed|Cannot use a pool after calling end|Driver not Connected|Query runner already released|QueryRunnerAlreadyReleased|The server does not support SSL|sorry, too many clients)/;
 
+/** With these node-postgres refuses to send anything. */
+const NEVER_SENT = /^(Client has encountered a connection error|Client was closed)/;
+
 const TEXT_BY_CODE: Readonly<Partial<Record<TaskStorageErrorCode, string>>> = {
   UNAVAILABLE: 'Postgres did not answer',
   MISCONFIGURED: 'Postgres refused: check the credentials, the rights and the schema',
@@ -102,6 +109,23 @@ export function toTaskStorageError(error: unknown): TaskStorageError {
   return new TaskStorageError(code, detail === '' ? message : `${message}: ${detail}`, { cause });
 }
 
+/**
+ * The same for a write that commits by itself, or for a COMMIT. Only when the server itself says that it
+ * failed, or when it was never sent, it was certainly not made.
+ */
+export function toWriteError(error: unknown): TaskStorageError {
+  const failure = toTaskStorageError(error);
+  const { cause } = failure;
+  return failure.code !== 'UNAVAILABLE' || isRefusal(cause) || NEVER_SENT.test(readMessage(cause))
+    ? failure
+    : new OutcomeUnknownError(`${failure.message}; the change may have been made`, { cause });
+}
+
+/** Whether the server says that a statement failed, after which it has undone it. */
+function isRefusal(cause: unknown): boolean {
+  return types.isNativeError(cause) && 'severity' in cause && cause.severity === 'ERROR';
+}
+
 /** Whether a statement gave up waiting for a lock. */
 export function isLockTimeout(driverError: unknown): boolean {
   return readCode(driverError) === LOCK_NOT_AVAILABLE;
@@ -115,9 +139,9 @@ export function isLockTimeout(driverError: unknown): boolean {
 export function harmsOthers(error: unknown): boolean {
   const { code, cause } = toTaskStorageError(error);
   const state = readCode(cause);
-  const isSaidByServer =
-    types.isNativeError(cause) && 'severity' in cause && cause.severity === 'ERROR';
-  return isSaidByServer && state.length === 5 && (code === 'INTERNAL' || FAULTS_OF_ONE.has(state));
+  return (
+    isRefusal(cause) && state.length === 5 && (code === 'INTERNAL' || FAULTS_OF_ONE.has(state))
+  );
 }
 
 /**

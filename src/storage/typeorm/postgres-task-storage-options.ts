@@ -12,7 +12,10 @@ export interface TypeOrmDataSource {
 
 /** How a Postgres task storage finds and uses its database. Give one of the first two. */
 export interface PostgresTaskStorageOptions {
-  /** For example `postgresql://user:password@localhost:5432/agent_tasks`. */
+  /**
+   * For example `postgresql://user:password@localhost:5432/agent_tasks`. With a list of hosts,
+   * `host-1:5432,host-2:5432`, each connection goes to the one that takes writes.
+   */
   connectionString?: string | undefined;
   /** The application's own, initialized data source; it is used, never closed. */
   dataSource?: TypeOrmDataSource | undefined;
@@ -29,7 +32,7 @@ export interface PostgresTaskStorageOptions {
   adoptedTimeZone?: string | undefined;
   /** The most connections, at least 3. Default 10. Not for a `dataSource`, which has its own. */
   poolSize?: number | undefined;
-  /** How long to wait for a connection. Default 5000. Not for a `dataSource`. */
+  /** How long to wait for a connection, finding its host included. Default 5000. Not for a `dataSource`. */
   connectTimeoutMs?: number | undefined;
   /** How long a statement may take. Default 15000. Not for a `dataSource`. */
   statementTimeoutMs?: number | undefined;

@@ -11,12 +11,13 @@ import type {
   TaskOperations,
   TaskStorage,
 } from '../../task/task-storage.js';
+import { describeHosts } from './connection-string.js';
 import { connectWithRetry, createDataSource, describeTarget, poolSizeOf } from './data-source.js';
 import { GatheredCalls } from './gathered-calls.js';
 import { PAGE_TOKEN_KEY_SETTING } from './migrations/create-storage-columns.js';
 import { prepareSchema } from './migrator.js';
 import { PostgresChanges } from './postgres-changes.js';
-import { PostgresConnection } from './postgres-connection.js';
+import { CLOSE_LIMIT_MS, PostgresConnection } from './postgres-connection.js';
 import type { PostgresContext } from './postgres-context.js';
 import { PostgresLeases } from './postgres-leases.js';
 import { PostgresSettings } from './postgres-settings.js';
@@ -25,6 +26,7 @@ import { resolvePostgresOptions } from './resolve-postgres-options.js';
 import { PostgresTaskOperations } from './postgres-task-operations.js';
 import { SchemaNames } from './schema-names.js';
 import type { SqlStatement } from './sql-parameters.js';
+import { ASK_READ_ONLY, assertWritable } from './writable-host.js';
 
 /**
  * By default Postgres keeps the session of a host that has vanished, and the locks of that session,
@@ -36,9 +38,6 @@ const NOTICE_LOST_HOSTS: SqlStatement = {
     set_config('tcp_keepalives_count', '3', false)`,
   values: [],
 };
-
-/** How long closing waits for calls that are still to be sent. */
-const CLOSE_LIMIT_MS = 5_000;
 
 /** Tasks in Postgres, through a TypeORM data source. */
 class PostgresTaskStorage extends PostgresTaskOperations implements TaskStorage {
@@ -66,14 +65,12 @@ class PostgresTaskStorage extends PostgresTaskOperations implements TaskStorage 
 
   async ping(): Promise<void> {
     await this.context.connection.withSession(async ({ send, discard }) => {
-      const [row] = await send({
-        text: `SELECT current_setting('transaction_read_only') AS is_read_only`,
-        values: [],
-      });
-      if (row?.['is_read_only'] !== 'off') {
+      try {
+        assertWritable({ rows: await send({ text: ASK_READ_ONLY, values: [] }) });
+      } catch (error) {
         // The next ping goes to whichever server the address leads to by then.
         discard();
-        throw new TaskStorageError('UNAVAILABLE', 'Postgres takes no writes; is it a standby?');
+        throw error;
       }
     });
   }
@@ -106,12 +103,13 @@ class PostgresTaskStorage extends PostgresTaskOperations implements TaskStorage 
   }
 
   async close(): Promise<void> {
+    const deadlineMs = performance.now() + CLOSE_LIMIT_MS;
     await Promise.race([
       this.context.calls.close(),
       delay(CLOSE_LIMIT_MS, undefined, { ref: false }),
     ]);
     await this.#changes.close();
-    await this.context.connection.close();
+    await this.context.connection.close(Math.max(0, deadlineMs - performance.now()));
   }
 }
 
@@ -127,10 +125,11 @@ export async function createPostgresTaskStorage(
   const resolved = resolvePostgresOptions(options);
   const names = new SchemaNames(resolved.schema, resolved.table);
   const { source } = resolved;
-  const ownsDataSource = 'connectionString' in source;
+  const ownsDataSource = 'urls' in source;
   const dataSource: DataSource = ownsDataSource
-    ? createDataSource(source.connectionString, resolved)
+    ? createDataSource(source.urls, resolved)
     : source.dataSource;
+  const target = ownsDataSource ? describeHosts(source.urls) : describeTarget(dataSource);
   const connection = new PostgresConnection(dataSource, ownsDataSource);
   try {
     await connectWithRetry(
@@ -144,7 +143,7 @@ export async function createPostgresTaskStorage(
       resolved.onWarning,
     );
     const pageTokens = new PageTokenCodec(await readPageTokenKey(connection, names));
-    const description = `${describeTarget(dataSource)}, table ${names.schema}.${names.table}`;
+    const description = `${target}, table ${names.schema}.${names.table}`;
     const changes = new PostgresChanges(connection, names.channel, resolved.onWarning);
     changes.start();
     const calls = new GatheredCalls(

@@ -1,5 +1,6 @@
 import { DataSource } from 'typeorm';
 import { InvalidTaskError, TaskStorageError } from '../../task/errors.js';
+import { hostUrlsOf } from './connection-string.js';
 import { poolSizeOf } from './data-source.js';
 import {
   MAX_TIMEOUT_MS,
@@ -8,7 +9,8 @@ import {
 
 /** The options with their defaults. */
 export interface ResolvedPostgresOptions {
-  readonly source: { readonly connectionString: string } | { readonly dataSource: DataSource };
+  /** The URLs of the hosts of a connection string, or an application's own data source. */
+  readonly source: { readonly urls: readonly string[] } | { readonly dataSource: DataSource };
   readonly schema: string;
   readonly table: string;
   readonly migrations: 'auto' | 'manual';
@@ -33,6 +35,8 @@ const OF_OUR_OWN_POOL = [
 ] as const;
 
 const EXAMPLE = 'postgresql://user:password@localhost:5432/agent_tasks';
+
+const LIST_EXAMPLE = 'postgresql://user:password@host-1:5432,host-2:5432/agent_tasks';
 
 /**
  * @throws {TaskStorageError} `MISCONFIGURED`, naming what is missing or too much
@@ -95,18 +99,32 @@ function resolveSource(options: PostgresTaskStorageOptions): ResolvedPostgresOpt
       `The postgres storage needs a connectionString or a dataSource, for example ${EXAMPLE}`,
     );
   }
-  if (!/^postgres(ql)?:\/\//.test(connectionString) || !URL.canParse(connectionString)) {
+  const urls = hostUrlsOf(connectionString);
+  if (urls.length > 1 && urls.some((url) => !hasOneHost(url))) {
+    throw misconfigured(
+      `connectionString (POSTGRES_CONNECTION_STRING) has a list of hosts with one that is empty or wrong, or a host parameter beside it; write one such as ${LIST_EXAMPLE}`,
+    );
+  }
+  if (urls.length === 0 || !urls.every((url) => URL.canParse(url))) {
     // Not quoted: whatever it is, it may hold a password.
     throw misconfigured(
       `connectionString (POSTGRES_CONNECTION_STRING) is not a Postgres URL; write one such as ${EXAMPLE}`,
     );
   }
-  if (!isDecodable(connectionString)) {
+  if (!urls.every(isDecodable)) {
     throw misconfigured(
       'connectionString (POSTGRES_CONNECTION_STRING) has a % that is not part of an escape; percent-encode the user and the password, % as %25',
     );
   }
-  return { connectionString };
+  return { urls };
+}
+
+function hasOneHost(url: string): boolean {
+  if (!URL.canParse(url)) {
+    return false;
+  }
+  const { hostname, searchParams } = new URL(url);
+  return hostname !== '' && !searchParams.has('host') && !searchParams.has('port');
 }
 
 function between(option: string, value: number, minimum: number, maximum: number): number {
@@ -127,8 +145,8 @@ function migrationsMode(mode: string): 'auto' | 'manual' {
 }
 
 /** node-postgres decodes the parts of the URL, and says nothing of which could not be. */
-function isDecodable(connectionString: string): boolean {
-  const { username, password, pathname } = new URL(connectionString);
+function isDecodable(url: string): boolean {
+  const { username, password, pathname } = new URL(url);
   try {
     [username, password, pathname].forEach(decodeURIComponent);
     return true;

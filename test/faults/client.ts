@@ -1,0 +1,111 @@
+import { status, type ServiceError } from '@grpc/grpc-js';
+import { errorInfoOf, ServiceClient, type Message } from '../support/agent-clients.js';
+import type { CallOutcome, CallRecord } from './records.js';
+import type { StallDetector } from './stalls.js';
+import { ANSWER_LIMITS_MS } from './world.js';
+
+/** Those that do with one statement. */
+const SINGLE = new Set(['QueryTaskStatus', 'ListTasks', 'DeleteTask']);
+
+/** What a fault excuses: that nothing was done, and why. */
+const REFUSALS = new Set(['UNAVAILABLE', 'LIMIT_REACHED', 'CONFLICT', 'ILLEGAL_TRANSITION']);
+const UNKNOWN = 'OUTCOME_UNKNOWN';
+
+/** What became of a call. */
+export interface CallResult {
+  readonly outcome: CallOutcome;
+  /** Why it failed, as the error says it. */
+  readonly reason: string;
+  readonly answer: Message | null;
+}
+
+/** A gRPC client that keeps what it was told, and for how long it waited. */
+export class RecordingClient {
+  readonly #agent: ServiceClient;
+  readonly #tasks: ServiceClient;
+
+  /** @param patienceMs after so long a call counts as hung */
+  constructor(
+    address: string,
+    private readonly calls: CallRecord[],
+    private readonly patienceMs: number,
+    private readonly stalls: StallDetector,
+  ) {
+    this.#agent = new ServiceClient('lybic.agent.Agent', address);
+    this.#tasks = new ServiceClient('nestjs_task_storage.v1.TaskService', address);
+  }
+
+  async agent(
+    method: string,
+    request: object,
+    isWrite: boolean,
+    key?: string,
+  ): Promise<CallResult> {
+    const headers = key === undefined ? {} : { 'idempotency-key': key };
+    return this.#record(
+      method,
+      isWrite,
+      async (deadline) => this.#agent.begin(method, request, headers, { deadline }).answer,
+    );
+  }
+
+  async tasks(method: string, request: object, isWrite: boolean): Promise<CallResult> {
+    return this.#record(
+      method,
+      isWrite,
+      async (deadline) => this.#tasks.begin(method, request, {}, { deadline }).answer,
+    );
+  }
+
+  close(): void {
+    this.#agent.close();
+    this.#tasks.close();
+  }
+
+  async #record(
+    operation: string,
+    isWrite: boolean,
+    call: (deadline: number) => Promise<Message>,
+  ): Promise<CallResult> {
+    const startedMs = performance.now();
+    const result = await call(Date.now() + this.patienceMs).then(
+      (answer): CallResult & { detail: string } => ({
+        outcome: 'acknowledged',
+        reason: '',
+        detail: '',
+        answer,
+      }),
+      (error: ServiceError) => failureOf(error),
+    );
+    const stalledMs = this.stalls.stalledSince(startedMs);
+    // Its deadline passed while nobody could answer, or hear the answer.
+    const outcome = result.outcome === 'hung' && stalledMs > 0 ? 'unknown' : result.outcome;
+    this.calls.push({
+      operation,
+      isWrite,
+      outcome,
+      detail: result.detail,
+      startedMs,
+      durationMs: performance.now() - startedMs - stalledMs,
+      limitMs: SINGLE.has(operation) ? ANSWER_LIMITS_MS.single : ANSWER_LIMITS_MS.several,
+    });
+    return { ...result, outcome };
+  }
+}
+
+function failureOf(error: ServiceError): CallResult & { detail: string } {
+  const hasDetails = error.metadata.get('grpc-status-details-bin').length > 0;
+  const reason = hasDetails ? errorInfoOf(error).reason : '';
+  const detail = `${status[error.code]} ${reason} ${error.details}`;
+  return { outcome: outcomeOf(error.code, reason), reason, detail, answer: null };
+}
+
+function outcomeOf(code: status, reason: string): CallOutcome {
+  if (code === status.DEADLINE_EXCEEDED) {
+    return 'hung';
+  }
+  if (reason === UNKNOWN) {
+    return 'unknown';
+  }
+  return REFUSALS.has(reason) ? 'refused' : 'untyped';
+}
