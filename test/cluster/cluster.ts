@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { DatabaseLine } from './database-line.js';
+import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.js';
 import type { Disturbance } from './evidence.js';
 import type { Random } from './random.js';
 import type { ReplicaClient } from './replica-client.js';
@@ -21,7 +21,8 @@ export interface ClusterSettings {
 export class Cluster {
   readonly #running = new Map<string, ReplicaProcess>();
   readonly #logs: { readonly name: string; readonly replica: ReplicaProcess }[] = [];
-  readonly #lines = new Map<string, DatabaseLine>();
+  /** Between each replica and the database; a statement that was held there arrives long after it was sent. */
+  readonly #lines = new Map<string, TcpProxy>();
   /** Those that run and do not answer. */
   readonly #unwell = new Set<string>();
   readonly disturbances: Disturbance[] = [];
@@ -40,7 +41,7 @@ export class Cluster {
     }
     const port = Number(new URL(this.settings.connectionString).port);
     for (const name of this.settings.names) {
-      this.#lines.set(name, await DatabaseLine.open(port));
+      this.#lines.set(name, await startTcpProxy(port));
     }
     await this.#start(first);
     await onTablesExist();
@@ -108,9 +109,9 @@ export class Cluster {
     }
     const fromMs = Date.now();
     this.#unwell.add(name);
-    this.#lines.get(name)?.hold();
+    this.#lines.get(name)?.pause();
     await end();
-    this.#lines.get(name)?.release();
+    this.#lines.get(name)?.restore();
     this.#unwell.delete(name);
     this.disturbances.push({ kind: 'cut-off', replica: name, fromMs, untilMs: Date.now() });
   }
@@ -121,7 +122,7 @@ export class Cluster {
     const replicas = [...this.#running.values()];
     this.#running.clear();
     await Promise.all(replicas.map(async (replica) => replica.kill()));
-    this.#lines.forEach((line) => line.close());
+    await Promise.all([...this.#lines.values()].map(async (line) => line.close()));
   }
 
   /** What all starts of all replicas wrote. */

@@ -1,28 +1,23 @@
 import { isDeepStrictEqual } from 'node:util';
-import { Logger } from '@nestjs/common';
 import { TaskStorageError } from '../../task/errors.js';
 import type { NewTaskEvent } from '../../task/task-event.js';
 import type { NewTask } from '../../task/task.js';
 import { AgentError } from '../agent-errors.js';
 import type { AgentSettings } from '../agent-options.js';
 import type { AgentRunner } from '../agent-runner.js';
-import { describeError } from '../describe-error.js';
 import { assertFieldFits, assertInstructionFits } from '../limits/size-checks.js';
 import { newTaskTenantOf, type TaskScope } from '../task-scope.js';
 import type { RunAgentInstruction } from '../wire/agent-requests.js';
-import { endsWithin } from './alarm.js';
 import { explainLimit } from './limit-explanation.js';
 import { newTaskId } from './new-task-id.js';
-import { isUnavailable, retryWhileUnavailable } from './storage-retry.js';
+import { isUnavailable } from './storage-retry.js';
 import type { JobSources } from './task-job.js';
 import type { TaskRuns, TaskRunsContext } from './task-runs.js';
 import { prepareSubmission, storedRequest, type TaskSubmission } from './task-submission.js';
+import { UnconfirmedCreations } from './unconfirmed-creations.js';
 
 /** So often the task of a repeated submission may come and go before the submission gives up. */
 const MAX_TRIES = 5;
-
-/** How long a repeated submission waits to hear what became of the one before. */
-const DOUBT_LIMIT_MS = 5_000;
 
 const STARTING: NewTaskEvent = { stage: 'starting', message: 'Task is starting.' };
 
@@ -53,13 +48,13 @@ export interface TaskSubmitterContext extends Omit<TaskRunsContext, 'settings'>,
 
 /** Stores new tasks, and starts those that are not queued. */
 export class TaskSubmitter {
-  readonly #logger = new Logger(TaskSubmitter.name);
   /** The newest submission of each idempotent task: the same one again waits for its turn. */
   readonly #turns = new Map<string, Promise<unknown>>();
-  /** What finds out whether a task was created whose creation was not confirmed. */
-  readonly #doubts = new Map<string, Promise<void>>();
+  readonly #unconfirmed: UnconfirmedCreations;
 
-  constructor(private readonly context: TaskSubmitterContext) {}
+  constructor(private readonly context: TaskSubmitterContext) {
+    this.#unconfirmed = new UnconfirmedCreations(context);
+  }
 
   /**
    * @param scope whose the task is, and among whose tasks an earlier one is looked for
@@ -109,9 +104,7 @@ export class TaskSubmitter {
         if (await this.#isRepeated(scope, taskId, request)) {
           return { taskId, isNew: false };
         }
-        const doubt = this.#doubts.get(taskId);
-        if (doubt !== undefined) {
-          await this.#settled(taskId, doubt);
+        if (await this.#unconfirmed.settled(taskId)) {
           continue;
         }
       }
@@ -140,16 +133,6 @@ export class TaskSubmitter {
       'CONFLICT',
       `Task ${taskId} was created and deleted again and again`,
     );
-  }
-
-  /** @throws {TaskStorageError} `UNAVAILABLE` when the storage does not say it in time */
-  async #settled(taskId: string, doubt: Promise<void>): Promise<void> {
-    if (!(await endsWithin(this.context.clock, DOUBT_LIMIT_MS, doubt))) {
-      throw new TaskStorageError(
-        'UNAVAILABLE',
-        `Whether an earlier submission has created task ${taskId} is not known yet; try again`,
-      );
-    }
   }
 
   /** @returns whether an earlier submission of the same request has made the task */
@@ -181,7 +164,7 @@ export class TaskSubmitter {
       return await tasks.createTask(newTask, { queue: true, events: [STARTING] });
     } catch (error) {
       if (isUnavailable(error) && idempotencyKey === null) {
-        void this.#remove(newTask.taskId);
+        void this.#unconfirmed.remove(newTask.taskId);
       }
       throw error;
     }
@@ -220,51 +203,13 @@ export class TaskSubmitter {
       }
       if (idempotencyKey === null) {
         runs.discard(run);
-        void this.#remove(newTask.taskId);
+        void this.#unconfirmed.remove(newTask.taskId);
       } else {
-        const { taskId } = newTask;
-        const doubt = this.#isCreatedHere(taskId).then((isCreated) => {
-          this.#doubts.delete(taskId);
-          return isCreated ? runs.start(run, span) : runs.discard(run);
-        });
-        this.#doubts.set(taskId, doubt);
-        runs.track(doubt);
+        this.#unconfirmed.find(newTask.taskId, (isCreated) =>
+          isCreated ? runs.start(run, span) : runs.discard(run),
+        );
       }
       throw error;
-    }
-  }
-
-  /**
-   * The storage may have created the task whose creation it did not confirm. Nobody knows its id
-   * and nothing will run it, but it would count as active.
-   */
-  async #remove(taskId: string): Promise<void> {
-    const { storage, clock, runs } = this.context;
-    try {
-      await retryWhileUnavailable(async () => storage.deleteTask(taskId), {
-        clock,
-        signal: runs.giveUp,
-      });
-    } catch (error) {
-      this.#logger.warn(`Task ${taskId} may be left as pending: ${describeError(error)}`);
-    }
-  }
-
-  /** The same doubt about a task that its submitter can ask for again, and that is run therefore. */
-  async #isCreatedHere(taskId: string): Promise<boolean> {
-    const { storage, clock, runs, keeper } = this.context;
-    try {
-      const task = await retryWhileUnavailable(
-        async () => storage.getTask(taskId, { view: 'summary' }),
-        {
-          clock,
-          signal: runs.giveUp,
-        },
-      );
-      return task?.leaseOwner === keeper.owner && task.status === 'pending';
-    } catch (error) {
-      this.#logger.warn(`Task ${taskId} may wait for its lease to end: ${describeError(error)}`);
-      return false;
     }
   }
 }
