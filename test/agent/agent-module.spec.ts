@@ -3,6 +3,7 @@ import { Injectable, Module, type DynamicModule } from '@nestjs/common';
 import { Test, type TestingModule } from '@nestjs/testing';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { KeyRing } from '../../src/agent/encryption/key-ring.js';
+import { RedactionRules } from '../../src/agent/redaction/redaction-rules.js';
 import { AGENT_SETTINGS, type AgentSettings } from '../../src/agent/agent-options.js';
 import {
   AGENT_RUNNER,
@@ -212,6 +213,7 @@ describe('AgentModule', () => {
       maxStageBytes: 1026,
       maxStreams: 1005,
       keyRing: expect.any(KeyRing),
+      redaction: expect.any(RedactionRules),
     });
     expect(await runTask(module)).toBe('hello world');
     await module.close();
