@@ -91,7 +91,7 @@ it('reads a large task that compresses well beside no other', async () => {
   }
 });
 
-it('answers neighbours of a task that Postgres itself cannot read', async () => {
+it('answers neighbours of a task that cannot be read', async () => {
   const storage = await open();
   const ids = idsOf('read', 32);
   await Promise.all(ids.map(async (taskId) => storage.createTask(newTask(taskId))));
