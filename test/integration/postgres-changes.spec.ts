@@ -220,7 +220,7 @@ describe('notifications', () => {
     const taskIds = Array.from({ length: 500 }, (_, index) => `task-${index}`);
     await Promise.all(taskIds.map(async (taskId) => storage.createTask(newTask(taskId))));
     const told = await eventually(
-      () => new Set(direct.payloads.flatMap((payload) => readPayload(payload).changes)),
+      () => new Set(direct.payloads.flatMap((payload) => readPayload(payload))),
       (changes) => changes.size >= 500,
     );
     await direct.end();
@@ -291,7 +291,7 @@ describe('notifications', () => {
     await storage.updateTask('a', { status: 'cancelled' });
     await storage.close();
     await eventually(
-      () => direct.payloads.flatMap((payload) => readPayload(payload).changes),
+      () => direct.payloads.flatMap((payload) => readPayload(payload)),
       (changes) => changes.some(({ kind }) => kind === 'ended'),
     );
     await direct.end();

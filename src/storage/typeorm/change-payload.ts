@@ -30,9 +30,18 @@ export function encodeChange({ kind, taskId }: TaskChange): string {
   return `${LETTER_BY_KIND[kind]}${taskId}`;
 }
 
+function startOf(sender: string): string {
+  return `[${JSON.stringify(sender)}`;
+}
+
+/** Whether a payload is from the sender, without reading the rest. */
+export function isFrom(sender: string, payload: string): boolean {
+  return payload.startsWith(startOf(sender));
+}
+
 /** @returns as few payloads as hold the encoded changes; one when there are none */
 export function packPayloads(sender: string, encoded: Iterable<string>): string[] {
-  const start = `[${JSON.stringify(sender)}`;
+  const start = startOf(sender);
   const payloads: string[] = [];
   let payload = start;
   let bytes = Buffer.byteLength(payload);
@@ -51,8 +60,8 @@ export function packPayloads(sender: string, encoded: Iterable<string>): string[
 }
 
 /** Reads a payload, which anybody on the database can send: what it cannot read is `MISSED`. */
-export function readPayload(payload: string): { sender: string; changes: readonly TaskChange[] } {
-  const unreadable = { sender: '', changes: [MISSED] };
+export function readPayload(payload: string): readonly TaskChange[] {
+  const unreadable = [MISSED];
   const parts = parseJson(payload);
   if (!Array.isArray(parts)) {
     return unreadable;
@@ -60,7 +69,7 @@ export function readPayload(payload: string): { sender: string; changes: readonl
   const [sender, ...encoded]: unknown[] = parts;
   const changes = encoded.map(decodeChange);
   return typeof sender === 'string' && changes.every((change) => change !== null)
-    ? { sender, changes }
+    ? changes
     : unreadable;
 }
 

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { TaskChange, TaskChanges } from '../../task/task-change.js';
 import { ChangeListener } from './change-listener.js';
 import { ChangeNotifier } from './change-notifier.js';
-import { MISSED, packPayloads, readPayload } from './change-payload.js';
+import { isFrom, MISSED, packPayloads, readPayload } from './change-payload.js';
 import type { PostgresConnection } from './postgres-connection.js';
 import type { ChangeAnnouncer } from './postgres-context.js';
 import type { SqlStatement } from './sql-parameters.js';
@@ -74,9 +74,8 @@ export class PostgresChanges implements TaskChanges, ChangeAnnouncer {
   }
 
   #receive(payload: string): void {
-    const { sender, changes } = readPayload(payload);
-    if (sender !== this.#sender) {
-      changes.forEach((change) => this.#emit(change));
+    if (!isFrom(this.#sender, payload)) {
+      readPayload(payload).forEach((change) => this.#emit(change));
     }
   }
 
