@@ -51,13 +51,14 @@ interface OpenStream {
 export class CallGate {
   readonly #details = new ErrorDetails();
   readonly #streams = new Set<OpenStream>();
+  /** To be called once, when the port answers no more calls. */
+  readonly close = requireCallers();
 
   constructor(
     private readonly tokens: Pick<WatchedFiles<AccessTokens>, 'value' | 'onChange'>,
     /** `null` when a token may make as many calls as it likes. */
     private readonly rateLimiter: RateLimiter | null,
   ) {
-    requireCallers();
     tokens.onChange((changed) => this.#endStreamsOfOthers(changed));
   }
 

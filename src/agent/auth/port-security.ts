@@ -36,7 +36,7 @@ export interface PortSecurity {
   /** `null`: nothing is encrypted. */
   readonly credentials: ServerCredentials | null;
   readonly interceptors: readonly ServerInterceptor[];
-  /** Nothing is read from files any more. */
+  /** To be called once, when the port is closed: files are read, and callers are needed, no more. */
   stop(): void;
 }
 
@@ -71,6 +71,7 @@ export function createPortSecurity(
     stop: () => {
       encryption?.stop();
       authentication?.tokens.stop();
+      authentication?.gate.close();
     },
   };
 }
