@@ -42,15 +42,15 @@ export interface PortSecurity {
 
 /**
  * @param url address and port to listen on
- * @param hasOwnCredentials whether the application brings credentials of its own
+ * @param ownCredentials what the application brings; `null` when it leaves that to `tls`
  * @throws {ConfigurationError} when a file cannot be used, or strangers would be let in
  */
 export function createPortSecurity(
   url: string,
-  hasOwnCredentials: boolean,
+  ownCredentials: ServerCredentials | null,
   { tls, auth, allowInsecure = false, clock = systemClock }: PortSecurityOptions,
 ): PortSecurity {
-  if (hasOwnCredentials && tls !== undefined) {
+  if (ownCredentials !== null && tls !== undefined) {
     throw new ConfigurationError(
       'The options tls and server.credentials are both set; leave one of them out',
     );
@@ -58,7 +58,8 @@ export function createPortSecurity(
   if (!allowInsecure) {
     assertProtected({
       url,
-      isEncrypted: tls !== undefined || hasOwnCredentials,
+      isEncrypted: tls !== undefined || ownCredentials?._isSecure() === true,
+      hasOwnCredentials: ownCredentials !== null,
       verifiesClients: tls?.clientCaFile !== undefined,
       requiresTokens: auth !== undefined,
     });
