@@ -62,3 +62,13 @@ export function callerOf(metadata: unknown): Caller {
   }
   return EVERYBODY;
 }
+
+/**
+ * For an RPC that reaches no tasks.
+ *
+ * @param metadata of the call
+ * @throws as {@link callerOf}
+ */
+export function assertCaller(metadata: unknown): void {
+  callerOf(metadata);
+}
