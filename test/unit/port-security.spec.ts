@@ -74,6 +74,13 @@ describe('Who reaches the port', () => {
     expect(() => createAgentGrpcOptions({ url, tls, server: own })).toThrow(/are both set/);
   });
 
+  it.each([0, -1, 0.5, NaN, Infinity])('cannot make %p calls in a second', (callsPerSecond) => {
+    const auth = { tokensFile: tokens.path, callsPerSecond };
+    const listenWith = () =>
+      createAgentGrpcOptions({ url: '127.0.0.1:1', auth, clock: new ManualClock() });
+    expect(listenWith).toThrow(/^callsPerSecond is .*; write a whole number from 1 to 1000000$/);
+  });
+
   it('is everybody where the credentials of the application encrypt nothing, or may ask nobody', () => {
     const url = '0.0.0.0:1';
     const auth = { tokensFile: tokens.path };

@@ -1,5 +1,7 @@
 import type { ServerCredentials, ServerInterceptor } from '@grpc/grpc-js';
+import { z } from 'zod';
 import { ConfigurationError } from '../../config/configuration-error.js';
+import { integer, readEnvironment } from '../../config/environment.js';
 import { systemClock, type Clock } from '../../task/clock.js';
 import { createServerCredentials, type TlsOptions } from '../grpc/server-credentials.js';
 import { parseAccessTokens, TOKENS_OPTION } from './access-tokens.js';
@@ -8,6 +10,11 @@ import { assertProtected } from './listen-policy.js';
 import { RateLimiter } from './rate-limiter.js';
 import { WatchedFiles } from './watched-files.js';
 
+const MOST_CALLS_PER_SECOND = 1_000_000;
+
+/** What `callsPerSecond` may be, written in the environment or given in code. */
+export const callsPerSecondParser = integer({ minimum: 1, maximum: MOST_CALLS_PER_SECOND });
+
 /** Who may call, and how he says who he is. */
 export interface AuthOptions {
   /**
@@ -15,7 +22,7 @@ export interface AuthOptions {
    * The tenant `*` is all tenants. It is read again when it changes.
    */
   tokensFile: string;
-  /** How many calls a token may make in a second, at least 1. Default: as many as it likes. */
+  /** How many calls a token may make in a second, 1 to 1000000. Default: as many as it likes. */
   callsPerSecond?: number | undefined;
 }
 
@@ -77,7 +84,11 @@ export function createPortSecurity(
   };
 }
 
-function createAuthentication({ tokensFile, callsPerSecond }: AuthOptions, clock: Clock) {
+function createAuthentication({ tokensFile, ...options }: AuthOptions, clock: Clock) {
+  const { callsPerSecond } = readEnvironment(
+    z.object({ callsPerSecond: callsPerSecondParser }),
+    new Map<string, unknown>(Object.entries(options)),
+  );
   const tokens = new WatchedFiles({
     files: [{ option: TOKENS_OPTION, path: tokensFile }],
     parse: ([content = Buffer.alloc(0)]) => parseAccessTokens(content),
