@@ -177,6 +177,19 @@ describeSecuredService('Tenants', (suite) => {
     expect(operations).toEqual([]);
   });
 
+  it('keep what a task has said to themselves when an operator would continue it', async () => {
+    const previousTaskId = await suite().runToEnd(ACME);
+    const request = { instruction: 'go on', previousTaskId };
+    const { agent } = suite().service;
+    const refused = await statusOf(
+      agent.call('RunAgentInstructionAsync', request, AS['all-admin']),
+    );
+    expect(refused).toMatchObject({ code: status.PERMISSION_DENIED });
+    expect(refused.details).toMatch(/belongs to the tenant acme.*; use a token of acme$/);
+    const own = await suite().runToEnd(AS['all-admin']);
+    await suite().submit(AS['all-admin'], { previousTaskId: own });
+  });
+
   it('are all open to an operator', async () => {
     const running = await suite().submit(ACME);
     const { taskId } = running;
