@@ -81,6 +81,17 @@ describe('Who reaches the port', () => {
     expect(listenWith).toThrow(/^callsPerSecond is .*; write a whole number from 1 to 1000000$/);
   });
 
+  it('is no longer followed in files when the port cannot be opened', async () => {
+    const clock = new ManualClock();
+    const tls = { certFile: CERT, keyFile: KEY };
+    await tokens.writeText('nothing');
+    const auth = { tokensFile: tokens.path };
+    expect(() => createAgentGrpcOptions({ url: '127.0.0.1:1', tls, auth, clock })).toThrow(
+      /^GRPC_AUTH_TOKENS_FILE/,
+    );
+    expect(clock.timerCount).toBe(0);
+  });
+
   it('is everybody where the credentials of the application encrypt nothing, or may ask nobody', () => {
     const url = '0.0.0.0:1';
     const auth = { tokensFile: tokens.path };

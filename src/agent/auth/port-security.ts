@@ -72,7 +72,13 @@ export function createPortSecurity(
     });
   }
   const encryption = tls === undefined ? null : createServerCredentials(tls, clock);
-  const authentication = auth === undefined ? null : createAuthentication(auth, clock);
+  let authentication: ReturnType<typeof createAuthentication> | null;
+  try {
+    authentication = auth === undefined ? null : createAuthentication(auth, clock);
+  } catch (error) {
+    encryption?.stop();
+    throw error;
+  }
   return {
     credentials: encryption?.credentials ?? null,
     interceptors: authentication === null ? [] : [authentication.gate.intercept],
