@@ -16,11 +16,13 @@ interface Callers {
 
 const CALLERS = Symbol.for('nestjs-task-storage:callers');
 
+const processWide: typeof globalThis & { [CALLERS]?: Callers } = globalThis;
+
 /**
  * Of the process, and not of this module: where the package is loaded twice, the port may come from one
  * copy and the controllers from the other, for which everybody would be everybody.
  */
-const callers: Callers = ((globalThis as { [CALLERS]?: Callers })[CALLERS] ??= {
+const callers: Callers = (processWide[CALLERS] ??= {
   byMetadata: new WeakMap(),
   askingPorts: 0,
 });
