@@ -14,9 +14,13 @@ import { GrpcHealthService } from './health/index.js';
 /** The injection token of the options of the gRPC port. */
 export const GRPC_PORT_OPTIONS = Symbol('GRPC_PORT_OPTIONS');
 
-/** Where the service listens. */
-export function addressOf({ GRPC_HOST, GRPC_PORT }: AgentEnvironment): string {
-  return `${GRPC_HOST.includes(':') ? `[${GRPC_HOST}]` : GRPC_HOST}:${GRPC_PORT}`;
+/** Where the service listens; an IPv6 address may be written with brackets and without. */
+export function addressOf({
+  GRPC_HOST,
+  GRPC_PORT,
+}: Pick<AgentEnvironment, 'GRPC_HOST' | 'GRPC_PORT'>): string {
+  const host = GRPC_HOST.replace(/^\[(.*)\]$/, '$1');
+  return `${host.includes(':') ? `[${host}]` : host}:${GRPC_PORT}`;
 }
 
 /** A provider, because Nest logs with a stack what fails in the options of a microservice itself. */

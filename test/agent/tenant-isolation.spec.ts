@@ -2,7 +2,8 @@ import { status } from '@grpc/grpc-js';
 import { expect, it } from '@jest/globals';
 import { RPC_ACCESS } from '../../src/agent/auth/rpc-access.js';
 import { statusOf } from '../support/agent-clients.js';
-import type { RawOutcome } from '../support/raw-calls.js';
+import { startAgentService } from '../support/agent-service.js';
+import { RawClient, type RawOutcome } from '../support/raw-calls.js';
 import { AS, describeSecuredService, type SecuredSuite } from '../support/secured-suite.js';
 
 const ACME = AS['acme-admin'];
@@ -47,6 +48,13 @@ const NAMING_NONE = [
   '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo',
   '/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo',
 ];
+
+const AGENT = '/lybic.agent.Agent';
+
+/** Each RPC of the services that serve tasks. */
+const OF_TASKS = [...RPC_ACCESS.keys()].filter(
+  (path) => path.startsWith(AGENT) || path.startsWith('/nestjs_task_storage.v1.'),
+);
 
 /** Both the text and the bytes of the id are exchanged. */
 function withoutId(outcome: RawOutcome, taskId: string): string {
@@ -146,6 +154,41 @@ describeSecuredService('Tenants', (suite) => {
     expect(await submit(ACME)).toBe(ofAcme);
     expect((await suite().storage.getTask(ofAcme))?.tenantId).toBe('acme');
     expect((await suite().storage.getTask(ofRival))?.tenantId).toBe('rival');
+  });
+
+  it('are reached through no other port of the process, which asks for no tokens', async () => {
+    const { storage, runner } = suite();
+    const taskId = await suite().runToEnd(ACME);
+    const options = { maxTasks: 100, allowSetGlobalConfig: true };
+    const other = await startAgentService(storage, runner, options);
+    const raw = new RawClient(other.address);
+    const outcomes: Record<string, number> = {};
+    const operations = await suite().operationsOf(async () => {
+      for (const path of OF_TASKS) {
+        const request = NAMING[path]?.(taskId) ?? { older_than_days: 0, commonConfig: {} };
+        outcomes[path] = (await raw.call(path, request)).code;
+      }
+      const { code } = await raw.call(`${AGENT}/GetCommonConfig`, { id: 'global' });
+      outcomes['GetCommonConfig of the global one'] = code;
+    });
+    raw.close();
+    await other.close();
+    const refused = Object.keys(outcomes).map((path) => [path, status.INTERNAL]);
+    expect(outcomes).toEqual(Object.fromEntries(refused));
+    expect(operations).toEqual([]);
+  });
+
+  it('keep what a task has said to themselves when an operator would continue it', async () => {
+    const previousTaskId = await suite().runToEnd(ACME);
+    const request = { instruction: 'go on', previousTaskId };
+    const { agent } = suite().service;
+    const refused = await statusOf(
+      agent.call('RunAgentInstructionAsync', request, AS['all-admin']),
+    );
+    expect(refused).toMatchObject({ code: status.PERMISSION_DENIED });
+    expect(refused.details).toMatch(/belongs to the tenant acme.*; use a token of acme$/);
+    const own = await suite().runToEnd(AS['all-admin']);
+    await suite().submit(AS['all-admin'], { previousTaskId: own });
   });
 
   it('are all open to an operator', async () => {

@@ -12,6 +12,10 @@ import { bearer, TokensFile } from '../support/tokens-file.js';
 /** More than the service takes to look at its file again. */
 const LATER_MS = 5_000;
 
+/** Many times what fits between the service and a client that does not read. */
+const STALLING_STAGES = 100;
+const LARGE = 'x'.repeat(60_000);
+
 const MINE = { token: 'mine', tenant: 'acme', role: 'run' } as const;
 const OTHER = { token: 'other', tenant: 'acme', role: 'run' } as const;
 
@@ -114,6 +118,26 @@ describe('A service that asks for tokens', () => {
     expect(await other.stream.next()).toMatchObject({ stage: 'still there' });
     other.run.finish();
     await other.stream.ended;
+  });
+
+  it('ends the task of a token that is taken back, though its client reads nothing', async () => {
+    await start();
+    const mine = await open('mine');
+    mine.stream.call.pause();
+    const reader = service.tasks.stream('WatchTask', { task_id: mine.run.taskId }, bearer('other'));
+    for (let stage = 1; stage <= STALLING_STAGES; stage += 1) {
+      await mine.run.report(String(stage), LARGE);
+    }
+    while ((await reader.next()).stage !== String(STALLING_STAGES)) {
+      // What the other has been sent, the one that reads nothing could have been sent.
+    }
+    await tokens.write([OTHER]);
+    await clock.advance(LATER_MS);
+    await mine.run.aborted;
+    expect(mine.stream.messages.length).toBeLessThan(STALLING_STAGES);
+    mine.stream.call.resume();
+    expect(await statusOf(mine.stream.ended)).toMatchObject({ code: status.UNAUTHENTICATED });
+    expect(mine.stream.messages.length).toBeLessThan(STALLING_STAGES);
   });
 
   it('ends the streams of a token that gets less to say', async () => {

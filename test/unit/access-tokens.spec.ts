@@ -49,8 +49,8 @@ describe('The file of tokens', () => {
     ['no tenant', [{ tokenHash: A, role: 'run' }], /^Entry 1 .*tenant /],
     [
       'a misspelt field',
-      [{ tokenHash: A, tenant: 'a', role: 'run', tennant: 'secret-1' }],
-      /Unrecognized key: "tennant"/,
+      [{ tokenHash: A, tenant: 'a', role: 'run', 'secret-1': 'token' }],
+      /^Entry 1 .*: it has a field that is none of tokenHash, tenant, role, name$/,
     ],
     [
       'the same token twice',
@@ -64,6 +64,11 @@ describe('The file of tokens', () => {
   ])('is refused with %s, and the error repeats no value', (_what, entries, sentence) => {
     expect(() => parse(entries)).toThrow(sentence);
     expect(() => parse(entries)).not.toThrow(/secret-1/);
+  });
+
+  it('may begin with a byte order mark', () => {
+    const content = `\uFEFF${JSON.stringify([{ tokenHash: A, tenant: 'acme', role: 'run' }])}`;
+    expect(parseAccessTokens(Buffer.from(content)).holderOf('a')).toMatchObject({ role: 'run' });
   });
 
   it('is refused when it is no JSON, without a word of it', () => {

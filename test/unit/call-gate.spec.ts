@@ -1,5 +1,5 @@
 import { Metadata, status, type ServerInterceptor } from '@grpc/grpc-js';
-import { beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { AccessTokens, type TokenHolder } from '../../src/agent/auth/access-tokens.js';
 import { CallGate } from '../../src/agent/auth/call-gate.js';
 import { callerOf } from '../../src/agent/auth/callers.js';
@@ -30,6 +30,7 @@ class Call {
 describe('CallGate', () => {
   let change: (tokens: AccessTokens) => void;
   let gate: CallGate;
+  let close: () => void;
   let call: Call;
   let metadata: Metadata;
   let received: Metadata[];
@@ -42,11 +43,14 @@ describe('CallGate', () => {
       },
     };
     gate = new CallGate(tokens, null);
+    close = () => gate.close();
     call = new Call();
     metadata = new Metadata();
     metadata.set('authorization', 'Bearer mine');
     received = [];
   });
+
+  afterEach(() => close());
 
   function open(path: string) {
     const definition = { path, requestStream: false, responseStream: true };
@@ -70,9 +74,27 @@ describe('CallGate', () => {
     expect(callerOf(metadata)).toMatchObject({ tenantId: 'acme' });
   });
 
+  it('is one with the controllers of another copy of the package', async () => {
+    open('/lybic.agent.Agent/GetAgentTaskStream');
+    jest.resetModules();
+    const copy = await import('../../src/agent/auth/callers.js');
+    expect(copy.callerOf).not.toBe(callerOf);
+    expect(copy.callerOf(metadata)).toMatchObject({ tenantId: 'acme' });
+    expect(() => copy.callerOf(metadata.clone())).toThrow(/caller of a call is unknown/);
+  });
+
+  it('lets everybody be everybody again when the last of its ports is closed', () => {
+    const other = new CallGate({ value: new AccessTokens([]), onChange: () => undefined }, null);
+    close();
+    close = () => undefined;
+    expect(() => callerOf(undefined)).toThrow(/caller of a call is unknown/);
+    other.close();
+    expect(callerOf(undefined)).toEqual({ tenantId: null });
+  });
+
   it('lets nobody be everybody whose metadata was exchanged for another', () => {
-    expect(() => callerOf(metadata.clone())).toThrow(/its caller is unknown/);
-    expect(() => callerOf(undefined)).toThrow(/its caller is unknown/);
+    expect(() => callerOf(metadata.clone())).toThrow(/caller of a call is unknown/);
+    expect(() => callerOf(undefined)).toThrow(/caller of a call is unknown/);
   });
 
   it('sends nothing more on a stream that it has ended', () => {

@@ -1,9 +1,14 @@
+import { readFileSync } from 'node:fs';
 import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ServerCredentials } from '@grpc/grpc-js';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { createAgentGrpcOptions, readPortSecurity } from '../../src/agent/index.js';
+import {
+  createAgentGrpcOptions,
+  readPortSecurity,
+  type AgentGrpcOptions,
+} from '../../src/agent/index.js';
 import { certificatePath } from '../support/certificates.js';
 import { ManualClock } from '../support/manual-clock.js';
 import { TokensFile } from '../support/tokens-file.js';
@@ -67,6 +72,44 @@ describe('Who reaches the port', () => {
     expect(() => createAgentGrpcOptions({ url, server: own })).not.toThrow();
     const tls = { certFile: CERT, keyFile: KEY };
     expect(() => createAgentGrpcOptions({ url, tls, server: own })).toThrow(/are both set/);
+  });
+
+  it.each([0, -1, 0.5, NaN, Infinity])('cannot make %p calls in a second', (callsPerSecond) => {
+    const auth = { tokensFile: tokens.path, callsPerSecond };
+    const listenWith = () =>
+      createAgentGrpcOptions({ url: '127.0.0.1:1', auth, clock: new ManualClock() });
+    expect(listenWith).toThrow(/^callsPerSecond is .*; write a whole number from 1 to 1000000$/);
+  });
+
+  it('is no longer followed in files when the port cannot be opened', async () => {
+    const clock = new ManualClock();
+    const tls = { certFile: CERT, keyFile: KEY };
+    await tokens.writeText('nothing');
+    const auth = { tokensFile: tokens.path };
+    expect(() => createAgentGrpcOptions({ url: '127.0.0.1:1', tls, auth, clock })).toThrow(
+      /^GRPC_AUTH_TOKENS_FILE/,
+    );
+    expect(clock.timerCount).toBe(0);
+  });
+
+  it('is everybody where the credentials of the application encrypt nothing, or may ask nobody', () => {
+    const url = '0.0.0.0:1';
+    const auth = { tokensFile: tokens.path };
+    const clock = new ManualClock();
+    const insecure = { credentials: ServerCredentials.createInsecure() };
+    const pair = { cert_chain: readFileSync(CERT), private_key: readFileSync(KEY) };
+    const secure = { credentials: ServerCredentials.createSsl(null, [pair]) };
+    const unknown =
+      /server\.credentials that .*; write tls and auth instead, or allowInsecure: true/;
+    const listenWith = (options: Partial<AgentGrpcOptions>) =>
+      createAgentGrpcOptions({ url, clock, ...options });
+    expect(() => listenWith({ auth, server: insecure })).toThrow(unknown);
+    expect(() => listenWith({ server: secure })).toThrow(unknown);
+    expect(() => listenWith({ auth, server: { credentials: null } })).toThrow(/GRPC_TLS_CERT/);
+    expect(() => listenWith({ auth, server: secure })).not.toThrow();
+    expect(() => listenWith({ allowInsecure: true, server: secure })).not.toThrow();
+    const tls = { certFile: CERT, keyFile: KEY };
+    expect(() => listenWith({ auth, tls, server: { credentials: null } })).not.toThrow();
   });
 
   it.each<[string, Record<string, string>, RegExp]>([

@@ -113,7 +113,8 @@ export function parseAccessTokens(content: Buffer): AccessTokens {
 
 function parseJson(content: Buffer): unknown {
   try {
-    return JSON.parse(content.toString('utf8'));
+    // Some editors put a byte order mark first.
+    return JSON.parse(content.toString('utf8').replace(/^\uFEFF/, ''));
   } catch {
     // What JSON.parse says quotes the content.
     return undefined;
@@ -125,8 +126,13 @@ function parseEntry(entry: unknown, index: number): TokenHolder {
   if (!success) {
     const [issue] = error.issues;
     const field = issue?.path.join('.') ?? '';
+    // What zod says of a key that it does not know repeats it, and it may be a token.
+    const problem =
+      issue?.code === 'unrecognized_keys'
+        ? `it has a field that is none of ${Object.keys(tokenEntry.shape).join(', ')}`
+        : issue?.message;
     throw new ConfigurationError(
-      `Entry ${index + 1} of ${TOKENS_OPTION} is wrong; write ${EXAMPLE}: ${field === '' ? '' : `${field} `}${issue?.message}`,
+      `Entry ${index + 1} of ${TOKENS_OPTION} is wrong; write ${EXAMPLE}: ${field === '' ? '' : `${field} `}${problem}`,
     );
   }
   return { tokenHash: data.tokenHash, tenantId: data.tenant, role: data.role };

@@ -20,6 +20,24 @@ interface EndableCall {
   sendStatus(status: { code: number; details: string; metadata: Metadata }): void;
 }
 
+/** A call whose handler can be told that it has ended. */
+class GatedCall extends ServerInterceptingCall {
+  #handler: Parameters<ServerInterceptingCall['start']>[0] | null = null;
+
+  override start(listener: Parameters<ServerInterceptingCall['start']>[0]): void {
+    this.#handler = listener;
+    super.start(listener);
+  }
+
+  /**
+   * grpc-js tells the handler only when the client has taken what was sent before the status, so one
+   * that reads nothing would keep its task. Being told twice does a handler nothing.
+   */
+  tellHandler(): void {
+    this.#handler?.onCancel();
+  }
+}
+
 /** A stream that is open, and the token that opened it. */
 interface OpenStream {
   readonly holder: TokenHolder;
@@ -33,13 +51,14 @@ interface OpenStream {
 export class CallGate {
   readonly #details = new ErrorDetails();
   readonly #streams = new Set<OpenStream>();
+  /** To be called once, when the port answers no more calls. */
+  readonly close = requireCallers();
 
   constructor(
     private readonly tokens: Pick<WatchedFiles<AccessTokens>, 'value' | 'onChange'>,
     /** `null` when a token may make as many calls as it likes. */
     private readonly rateLimiter: RateLimiter | null,
   ) {
-    requireCallers();
     tokens.onChange((changed) => this.#endStreamsOfOthers(changed));
   }
 
@@ -56,7 +75,13 @@ export class CallGate {
           const holder = this.#admit(access, metadata);
           rememberCaller(metadata, holder);
           if (responseStream) {
-            stream = { holder, end: () => this.#refuse(call, unauthenticated()) };
+            stream = {
+              holder,
+              end: () => {
+                this.#refuse(call, unauthenticated());
+                gated.tellHandler();
+              },
+            };
             this.#streams.add(stream);
           }
         } catch (error) {
@@ -71,7 +96,7 @@ export class CallGate {
         }
       },
     };
-    return new ServerInterceptingCall(call, {
+    const gated = new GatedCall(call, {
       start: (next) => next(listener),
       // Once the gate has ended a stream, what its handler still writes would break it.
       sendMessage: (message, next) => {
@@ -80,6 +105,7 @@ export class CallGate {
         }
       },
     });
+    return gated;
   };
 
   /** @throws {AgentError} when the call is refused */

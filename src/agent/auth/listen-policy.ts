@@ -6,6 +6,8 @@ export interface PortProtection {
   /** Address and port, such as `127.0.0.1:50051`. */
   readonly url: string;
   readonly isEncrypted: boolean;
+  /** Whether the application brings `server.credentials`: what these ask of clients they do not say. */
+  readonly hasOwnCredentials: boolean;
   /** Whether callers show a certificate that the service verifies. */
   readonly verifiesClients: boolean;
   readonly requiresTokens: boolean;
@@ -38,6 +40,11 @@ function isLocal(url: string): boolean {
 export function assertProtected(port: PortProtection): void {
   if (isLocal(port.url)) {
     return;
+  }
+  if (port.hasOwnCredentials && (!port.requiresTokens || !port.isEncrypted)) {
+    throw new ConfigurationError(
+      `The service would listen on ${port.url} with server.credentials that are not known to keep strangers out; write tls and auth instead, or allowInsecure: true when they verify the certificates of clients or something else protects the port`,
+    );
   }
   if (!port.requiresTokens && !port.verifiesClients) {
     throw new ConfigurationError(

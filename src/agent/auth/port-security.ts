@@ -1,5 +1,7 @@
 import type { ServerCredentials, ServerInterceptor } from '@grpc/grpc-js';
+import { z } from 'zod';
 import { ConfigurationError } from '../../config/configuration-error.js';
+import { integer, readEnvironment } from '../../config/environment.js';
 import { systemClock, type Clock } from '../../task/clock.js';
 import { createServerCredentials, type TlsOptions } from '../grpc/server-credentials.js';
 import { parseAccessTokens, TOKENS_OPTION } from './access-tokens.js';
@@ -8,6 +10,11 @@ import { assertProtected } from './listen-policy.js';
 import { RateLimiter } from './rate-limiter.js';
 import { WatchedFiles } from './watched-files.js';
 
+const MOST_CALLS_PER_SECOND = 1_000_000;
+
+/** What `callsPerSecond` may be, written in the environment or given in code. */
+export const callsPerSecondParser = integer({ minimum: 1, maximum: MOST_CALLS_PER_SECOND });
+
 /** Who may call, and how he says who he is. */
 export interface AuthOptions {
   /**
@@ -15,7 +22,7 @@ export interface AuthOptions {
    * The tenant `*` is all tenants. It is read again when it changes.
    */
   tokensFile: string;
-  /** How many calls a token may make in a second, at least 1. Default: as many as it likes. */
+  /** How many calls a token may make in a second, 1 to 1000000. Default: as many as it likes. */
   callsPerSecond?: number | undefined;
 }
 
@@ -36,21 +43,21 @@ export interface PortSecurity {
   /** `null`: nothing is encrypted. */
   readonly credentials: ServerCredentials | null;
   readonly interceptors: readonly ServerInterceptor[];
-  /** Nothing is read from files any more. */
+  /** To be called once, when the port is closed: files are read, and callers are needed, no more. */
   stop(): void;
 }
 
 /**
  * @param url address and port to listen on
- * @param hasOwnCredentials whether the application brings credentials of its own
+ * @param ownCredentials what the application brings; `null` when it leaves that to `tls`
  * @throws {ConfigurationError} when a file cannot be used, or strangers would be let in
  */
 export function createPortSecurity(
   url: string,
-  hasOwnCredentials: boolean,
+  ownCredentials: ServerCredentials | null,
   { tls, auth, allowInsecure = false, clock = systemClock }: PortSecurityOptions,
 ): PortSecurity {
-  if (hasOwnCredentials && tls !== undefined) {
+  if (ownCredentials !== null && tls !== undefined) {
     throw new ConfigurationError(
       'The options tls and server.credentials are both set; leave one of them out',
     );
@@ -58,24 +65,36 @@ export function createPortSecurity(
   if (!allowInsecure) {
     assertProtected({
       url,
-      isEncrypted: tls !== undefined || hasOwnCredentials,
+      isEncrypted: tls !== undefined || ownCredentials?._isSecure() === true,
+      hasOwnCredentials: ownCredentials !== null,
       verifiesClients: tls?.clientCaFile !== undefined,
       requiresTokens: auth !== undefined,
     });
   }
   const encryption = tls === undefined ? null : createServerCredentials(tls, clock);
-  const authentication = auth === undefined ? null : createAuthentication(auth, clock);
+  let authentication: ReturnType<typeof createAuthentication> | null;
+  try {
+    authentication = auth === undefined ? null : createAuthentication(auth, clock);
+  } catch (error) {
+    encryption?.stop();
+    throw error;
+  }
   return {
     credentials: encryption?.credentials ?? null,
     interceptors: authentication === null ? [] : [authentication.gate.intercept],
     stop: () => {
       encryption?.stop();
       authentication?.tokens.stop();
+      authentication?.gate.close();
     },
   };
 }
 
-function createAuthentication({ tokensFile, callsPerSecond }: AuthOptions, clock: Clock) {
+function createAuthentication({ tokensFile, ...options }: AuthOptions, clock: Clock) {
+  const { callsPerSecond } = readEnvironment(
+    z.object({ callsPerSecond: callsPerSecondParser }),
+    new Map<string, unknown>(Object.entries(options)),
+  );
   const tokens = new WatchedFiles({
     files: [{ option: TOKENS_OPTION, path: tokensFile }],
     parse: ([content = Buffer.alloc(0)]) => parseAccessTokens(content),

@@ -1,16 +1,12 @@
 import { z } from 'zod';
 import { ConfigurationError } from '../../config/configuration-error.js';
-import {
-  flag,
-  integer,
-  readEnvironment,
-  text,
-  type EnvironmentSource,
-} from '../../config/environment.js';
+import { flag, readEnvironment, text, type EnvironmentSource } from '../../config/environment.js';
 import type { TlsOptions } from '../grpc/server-credentials.js';
-import type { AuthOptions, PortSecurityOptions } from './port-security.js';
-
-const MOST_CALLS_PER_SECOND = 1_000_000;
+import {
+  callsPerSecondParser,
+  type AuthOptions,
+  type PortSecurityOptions,
+} from './port-security.js';
 
 /** The variables of who reaches the gRPC port. */
 export const securityEnvironment = z.object({
@@ -23,7 +19,7 @@ export const securityEnvironment = z.object({
   /** The JSON file of the tokens. Not set: everybody who reaches the port may do everything. */
   GRPC_AUTH_TOKENS_FILE: text(),
   /** How many calls a token may make in a second. Not set: as many as it likes. */
-  GRPC_RATE_LIMIT_PER_SECOND: integer({ minimum: 1, maximum: MOST_CALLS_PER_SECOND }),
+  GRPC_RATE_LIMIT_PER_SECOND: callsPerSecondParser,
   /** `1`: listen beyond this machine even where everybody would be let in. */
   GRPC_ALLOW_INSECURE: flag(false),
 });

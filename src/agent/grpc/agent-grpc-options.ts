@@ -62,8 +62,8 @@ export function createAgentGrpcOptions({
   server: serverOptions,
   ...securityOptions
 }: AgentGrpcOptions): CustomStrategy {
-  const hasOwnCredentials = serverOptions?.credentials !== undefined;
-  const security = createPortSecurity(url, hasOwnCredentials, securityOptions);
+  const ownCredentials = serverOptions?.credentials ?? null;
+  const security = createPortSecurity(url, ownCredentials, securityOptions);
   return {
     strategy: new UnaryGrpcServer(
       {

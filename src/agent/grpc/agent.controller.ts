@@ -5,6 +5,7 @@ import type { Observable } from 'rxjs';
 import type { TaskOperations } from '../../task/task-storage.js';
 import { AGENT_SETTINGS, type AgentSettings } from '../agent-options.js';
 import { TaskNotFoundError } from '../agent-errors.js';
+import { assertCaller } from '../auth/callers.js';
 import { TaskScopes } from '../auth/task-scopes.js';
 import { readPackageVersion } from '../package-version.js';
 import { StreamLimit } from '../limits/stream-limit.js';
@@ -44,7 +45,8 @@ export class AgentController {
   ) {}
 
   @GrpcMethod(AGENT_SERVICE, 'GetAgentInfo')
-  getAgentInfo(request: unknown) {
+  getAgentInfo(request: unknown, metadata: unknown) {
+    assertCaller(metadata);
     parseRequest(emptyRequestSchema, request);
     return {
       version: this.#version,

@@ -36,12 +36,15 @@ async function handOver(message: unknown, callback: sendUnaryData<unknown>): Pro
  * they answer as an Observable, every failure among it, goes on as Nest would have it.
  */
 export class UnaryGrpcServer extends ServerGrpc {
-  /** @param onClose called when the server is closed */
-  constructor(
-    options: GrpcOptions['options'],
-    private readonly onClose: () => void = () => undefined,
-  ) {
+  #closed: () => void;
+
+  /** @param onClosed called once, when the server is closed and its last call has ended */
+  constructor(options: GrpcOptions['options'], onClosed: () => void = () => undefined) {
     super(options);
+    this.#closed = () => {
+      this.#closed = () => undefined;
+      onClosed();
+    };
   }
 
   /** Whether somebody wants to be told of the beginning or end of each call. */
@@ -62,8 +65,11 @@ export class UnaryGrpcServer extends ServerGrpc {
   }
 
   override async close(): Promise<void> {
-    this.onClose();
-    await super.close();
+    try {
+      await super.close();
+    } finally {
+      this.#closed();
+    }
   }
 
   override createUnaryServiceMethod(methodHandler: UnaryHandler): UnaryMethod {

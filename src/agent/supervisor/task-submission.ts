@@ -39,8 +39,8 @@ export function storedRequest(request: RunAgentInstruction, redaction: Redaction
 }
 
 /**
- * @throws {AgentError} when the task that it continues does not exist or has not ended, or when it
- *   is to be queued and has secrets that cannot be stored
+ * @throws {AgentError} when the task that it continues does not exist, is another tenant's or has not
+ *   ended, or when it is to be queued and has secrets that cannot be stored
  * @throws {InvalidRequestError} when it names another sandbox than the task that it continues
  */
 export async function prepareSubmission(
@@ -50,7 +50,8 @@ export async function prepareSubmission(
   { globalConfig, keyRing, redaction }: Omit<JobSources, 'storage'>,
   { isQueued, maxAttempts }: Sharing,
 ): Promise<TaskSubmission> {
-  const previous = await findPrevious(request, scope.tasks);
+  const tenantId = newTaskTenantOf(scope);
+  const previous = await findPrevious(request, scope.tasks, tenantId);
   const runningConfig = await globalConfig.effectiveFor(request.runningConfig);
   const effective = storableJson({ ...request, runningConfig }, 'request');
   const isShared = isQueued || maxAttempts > 1;
@@ -64,7 +65,6 @@ export async function prepareSubmission(
   }
   const sandboxInfo = sandboxInfoOf(request.sandbox) ?? previous?.sandboxInfo;
   const maxSteps = runningConfig.steps ?? DEFAULT_MAX_STEPS;
-  const tenantId = newTaskTenantOf(scope);
   return {
     newTask: {
       taskId,
@@ -97,6 +97,7 @@ export async function prepareSubmission(
 async function findPrevious(
   { previousTaskId, sandbox }: RunAgentInstruction,
   tasks: TaskOperations,
+  tenantId: string,
 ): Promise<Task | null> {
   if (previousTaskId === undefined) {
     return null;
@@ -106,6 +107,13 @@ async function findPrevious(
     throw new AgentError(
       'TASK_NOT_FOUND',
       `The previous task ${previousTaskId} does not exist; leave out previousTaskId to start afresh`,
+    );
+  }
+  if (previous.tenantId !== tenantId) {
+    // The new task would show the conversation and the sandbox of the one tenant to the other.
+    throw new AgentError(
+      'PERMISSION_DENIED',
+      `The previous task ${previousTaskId} belongs to the tenant ${previous.tenantId}, and what this caller starts to ${tenantId}; use a token of ${previous.tenantId}`,
     );
   }
   if (!isTerminal(previous.status)) {
