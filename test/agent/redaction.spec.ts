@@ -36,15 +36,29 @@ describeReplicas('A task with redacted fields', (replicas) => {
     expect(task).toMatchObject({
       requestData: { sandbox: { id: 'box', description: MASK } },
       sandboxInfo: { id: 'box', access: { token: MASK } },
-      conversationHistory: { tool: [{ pass: MASK, text: `${MASK} ${MASK}` }] },
+      conversationHistory: { tool: [{ pass: MASK, text: `${MASK} pass-word` }] },
       finalState: MASK,
       result: `${MASK} and ${MASK}`,
     });
     const events = JSON.stringify(await replicas.storage.listEvents(taskId));
     expect(events).toContain(`with ${MASK}`);
-    for (const secret of [SECRET, TOKEN, 'pass-word']) {
+    for (const secret of [SECRET, TOKEN]) {
       expect(JSON.stringify(task) + events).not.toContain(secret);
     }
+  });
+
+  it('masks a conversation in its place only', async () => {
+    const replica = await replicas.start('host:1', { redact: ['conversationHistory.*.*.text'] });
+    const taskId = await submitTo(replica);
+    (await replica.runner.next()).finish({
+      result: 'the assistant is done',
+      conversationHistory: { tool: [{ role: 'assistant', text: 'assistant' }] },
+    });
+    const task = await replicas.untilTask(taskId, ({ status: is }) => is === 'finished');
+    expect(task).toMatchObject({
+      result: 'the assistant is done',
+      conversationHistory: { tool: [{ role: 'assistant', text: MASK }] },
+    });
   });
 
   it('tells nothing when its runner fails', async () => {
