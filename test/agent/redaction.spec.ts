@@ -61,6 +61,32 @@ describeReplicas('A task with redacted fields', (replicas) => {
     });
   });
 
+  it('tells nothing of them in the sandbox that is stored beside the request', async () => {
+    const sandbox = { id: SECRET, os: 'LINUX', shapeName: 'shape-of-the-app' };
+    const rules = [
+      { redact: ['requestData.sandbox.id'], stored: { id: MASK, shape_name: 'shape-of-the-app' } },
+      { redact: ['requestData.*.shapeName'], stored: { id: SECRET, os: 2, shape_name: MASK } },
+      { redact: ['requestData.sandbox'], stored: { id: MASK, os: MASK, shape_name: MASK } },
+    ];
+    for (const [index, { redact, stored }] of rules.entries()) {
+      const replica = await replicas.start(`host:${index}`, { redact });
+      const taskId = await submitTo(replica, { sandbox });
+      (await replica.runner.next()).finish();
+      expect((await replicas.storage.getTask(taskId))?.sandboxInfo).toMatchObject(stored);
+    }
+  });
+
+  it('is continued in its sandbox, which nobody knows any more', async () => {
+    const replica = await replicas.start('host:1', { redact: ['sandboxInfo.id'] });
+    const sandbox = { id: 'box-1' };
+    const previousTaskId = await submitTo(replica, { sandbox });
+    (await replica.runner.next()).finish();
+    await replicas.untilTask(previousTaskId, ({ status: is }) => is === 'finished');
+    await submitTo(replica, { sandbox, previousTaskId });
+    const { run } = await replica.runner.next();
+    expect(run.previous?.sandboxInfo).toMatchObject({ id: MASK });
+  });
+
   it('tells nothing when its runner fails', async () => {
     const replica = await replicas.start('host:1', OPTIONS);
     const taskId = await submitTo(replica, REQUEST);
