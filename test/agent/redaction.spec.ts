@@ -1,6 +1,6 @@
 import { status } from '@grpc/grpc-js';
 import { expect, it } from '@jest/globals';
-import { statusOf } from '../support/agent-clients.js';
+import { errorInfoOf, statusOf } from '../support/agent-clients.js';
 import { describeReplicas, search, submitTo } from '../support/agent-replicas.js';
 import { ScriptedRunner } from '../support/scripted-runner.js';
 
@@ -122,5 +122,17 @@ describeReplicas('A task with redacted fields', (replicas) => {
     const taskId = await submitTo(replica, REQUEST, headers);
     expect(await submitTo(replica, REQUEST, headers)).toBe(taskId);
     (await replica.runner.next()).finish();
+  });
+
+  it('is repeated under its idempotency key after a rule was added', async () => {
+    const before = await replicas.start('host:1');
+    const after = await replicas.start('host:2', OPTIONS);
+    const headers = { 'idempotency-key': 'key' };
+    const taskId = await submitTo(before, REQUEST, headers);
+    expect(await submitTo(after, REQUEST, headers)).toBe(taskId);
+    const other = { sandbox: { ...REQUEST.sandbox, id: 'other' } };
+    const error = await statusOf(submitTo(after, other, headers));
+    expect(errorInfoOf(error).reason).toBe('IDEMPOTENCY_KEY_REUSED');
+    (await before.runner.next()).finish();
   });
 });
