@@ -17,15 +17,17 @@ const LEASE_MS = 60_000;
 
 const postgres = new PostgresStorages();
 let storage: TaskStorage;
+let warnings: string[] = [];
 
 beforeAll(async () => {
   await postgres.create();
-  storage = await postgres.open();
+  storage = await postgres.open({ onWarning: (message) => warnings.push(message) });
   await allowNulls(postgres.database);
 });
 afterAll(async () => postgres.drop());
 
 beforeEach(async () => {
+  warnings = [];
   for (const taskId of GOOD) {
     await storage.createTask({ taskId, query: 'q', maxSteps: 1 }, { queue: true });
   }
@@ -135,6 +137,33 @@ it('ends a claimed task that nobody can run, and says why in its log', async () 
     leaseOwner: null,
   });
   expect(await storage.listEvents(BAD)).toMatchObject([{ stage: 'error', status: 'error' }]);
+  expect(warnings).toEqual([
+    expect.stringMatching(
+      /^Task m-bad was claimed and cannot be read: .*request_data.*; it has ended with an error$/,
+    ),
+  ]);
+});
+
+it('ends one whose log takes no event, and tells the operator', async () => {
+  await write({ column: 'last_event_sequence', value: 'NULL', inSummary: true });
+  await postgres.database.query(
+    `UPDATE agent_tasks SET queued_at = '2000-01-01' WHERE task_id = '${BAD}'`,
+  );
+  await storage.leases.claimQueued({ owner: 'owner', leaseMs: LEASE_MS, limit: 1 });
+  const rows = await postgres.database.query(
+    `SELECT status FROM agent_tasks WHERE task_id = '${BAD}'`,
+  );
+  expect(rows).toEqual([{ status: 'error' }]);
+  expect(warnings).toEqual([expect.stringContaining('last_event_sequence')]);
+});
+
+it('tells the operator of one that cannot even be ended', async () => {
+  await write({ column: 'attempt', value: 'NULL', inSummary: true });
+  await postgres.database.query(
+    `UPDATE agent_tasks SET queued_at = '2000-01-01' WHERE task_id = '${BAD}'`,
+  );
+  await storage.leases.claimQueued({ owner: 'owner', leaseMs: LEASE_MS, limit: 1 });
+  expect(warnings).toEqual([expect.stringContaining('; it could not be ended: ')]);
 });
 
 it('claims the others when no attempt follows that of a task', async () => {

@@ -210,6 +210,12 @@ describe.each([true, false])(
       expect(await storage.deleteTask('late')).toBe(true);
     });
 
+    it('reads a row whose number of steps the original has not checked', async () => {
+      const storage = await open();
+      await postgres.database.query(`UPDATE agent_tasks SET max_steps = -1`);
+      expect(await storage.getTask('old-finished')).toMatchObject({ maxSteps: -1 });
+    });
+
     it('cleans the ended rows of the original by the time of their last update', async () => {
       const storage = await open();
       await insertOriginalRow(postgres.database, {

@@ -38,7 +38,7 @@ const NOT_NULL_COLUMNS = [
   'created_at',
   'updated_at',
 ];
-const COUNT_COLUMNS = ['max_steps', 'version', 'attempt', 'max_attempts', 'last_event_sequence'];
+const COUNT_COLUMNS = ['version', 'attempt', 'max_attempts', 'last_event_sequence'];
 const TIME_COLUMNS = Object.values(TASK_COLUMNS).filter((column) => column.endsWith('_at'));
 
 function corrupt(column: string, value: string): CorruptColumn {

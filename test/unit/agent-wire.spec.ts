@@ -192,6 +192,9 @@ describe('Masking', () => {
     ['user:p@ss@host/v1', `${MASK}@host/v1`],
     ['https://host/v1?api_key=secret&v=2#top', `https://host/v1?api_key=${MASK}&v=2#top`],
     ['https://host/v1?v=2&access_token=secret', `https://host/v1?v=2&access_token=${MASK}`],
+    ['https://host/v1?apiKey=secret', `https://host/v1?apiKey=${MASK}`],
+    ['https://host/v1?X-Amz-Signature=secret', `https://host/v1?X-Amz-Signature=${MASK}`],
+    ['https://host/v1?subscription%2Dkey=secret', `https://host/v1?subscription%2Dkey=${MASK}`],
     ['https://host/@name?v=2', 'https://host/@name?v=2'],
   ])('leaves no credentials in the endpoint %s of a request', (apiEndpoint, masked) => {
     expect(maskRequest({ a: { apiEndpoint } })).toEqual({ a: { apiEndpoint: masked } });

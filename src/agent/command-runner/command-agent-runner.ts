@@ -43,8 +43,7 @@ export class CommandAgentRunner implements AgentRunner {
    *   the run is aborted; nothing that the program started in its process group runs any more then
    */
   async run(run: AgentRun): Promise<AgentOutcome> {
-    const secrets = new QuotedSecrets(run.request);
-    secrets.add(secretVariables(this.options.environment));
+    const secrets = new QuotedSecrets(run.request, secretVariables(this.options.environment));
     return runMasked(run, secrets, async (maskedRun) => this.#run(maskedRun));
   }
 

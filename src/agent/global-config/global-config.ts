@@ -13,7 +13,7 @@ import {
   type GlobalModelStage,
   type LlmConfig,
 } from '../wire/common-config.js';
-import { findEndpointSecrets, maskApiKeys, maskConfig } from '../wire/secrets.js';
+import { maskApiKeys, maskConfig, restoreEndpoints } from '../wire/secrets.js';
 import { ApiKeys } from './api-keys.js';
 
 /** The id under which clients ask for the global configuration. */
@@ -44,17 +44,20 @@ export type GlobalConfigRules = Pick<AgentSettings, 'allowSetGlobalConfig' | 'ke
 /**
  * Only API keys are kept apart and sealed.
  *
+ * @param stored what a client may have read and sends back
  * @throws {InvalidRequestError} when an endpoint carries a user, a password or a key
  */
-function withoutCredentials<T extends object>(config: T, field: string): T {
-  const path = findEndpointSecrets(storableJson(config, field));
-  if (path !== null) {
-    throw new InvalidRequestError(
-      `${field}.${path}`,
-      'carries credentials, which the global configuration does not keep; write it without them, and send the key as apiKey',
-    );
-  }
-  return config;
+function withoutCredentials(config: object, stored: object | undefined, field: string): JsonObject {
+  return restoreEndpoints(
+    storableJson(config, field),
+    storableJson(stored ?? {}, SETTING_NAME),
+    (path) => {
+      throw new InvalidRequestError(
+        `${field}.${path}`,
+        'carries credentials or their masks, which the global configuration does not keep; write it without them, and send the key as apiKey',
+      );
+    },
+  );
 }
 
 /** The configuration that every replica shares, and that holds where a task's own says nothing. */
@@ -79,7 +82,9 @@ export class GlobalConfig {
    * @throws {InvalidRequestError} when it is too large
    */
   async replace(config: CommonConfig): Promise<void> {
-    await this.#change('commonConfig', () => withoutCredentials(config, 'commonConfig'));
+    await this.#change('commonConfig', (stored) =>
+      withoutCredentials(config, stored, 'commonConfig'),
+    );
   }
 
   /**
@@ -91,7 +96,7 @@ export class GlobalConfig {
       ...config,
       stageModelConfig: {
         ...config.stageModelConfig,
-        [stage]: withoutCredentials(model, 'llmConfig'),
+        [stage]: withoutCredentials(model, config.stageModelConfig?.[stage], 'llmConfig'),
       },
     }));
     return maskConfig(storableJson(model, 'llmConfig'));
@@ -107,7 +112,7 @@ export class GlobalConfig {
     return overGlobalConfig(ownConfig, commonConfigSchema.parse(global));
   }
 
-  async #change(field: string, change: (config: CommonConfig) => CommonConfig): Promise<void> {
+  async #change(field: string, change: (config: CommonConfig) => object): Promise<void> {
     const { allowSetGlobalConfig, keyRing } = this.rules;
     if (!allowSetGlobalConfig) {
       throw new AgentError(

@@ -10,7 +10,7 @@ const PROGRESS_FIELDS = ['executionStatistics', 'conversationHistory', 'sandboxI
 
 /**
  * A runner whose tasks tell nothing of what the rules name: those fields are masked in the progress
- * that it saves, and their values wherever it quotes them from then on.
+ * that it saves, and the values of those of its request and of its sandbox wherever it quotes them.
  */
 export class RedactingRunner implements AgentRunner {
   readonly description: string;
@@ -25,8 +25,10 @@ export class RedactingRunner implements AgentRunner {
   }
 
   async run(run: AgentRun): Promise<AgentOutcome> {
-    const secrets = new QuotedSecrets(run.request);
-    secrets.add(this.rules.secretsIn('requestData', run.request));
+    const secrets = new QuotedSecrets(
+      run.request,
+      this.rules.secretsIn('requestData', run.request),
+    );
     return runMasked(
       run,
       secrets,
@@ -42,7 +44,10 @@ export class RedactingRunner implements AgentRunner {
       const json: unknown = progress[field];
       const storable = isPlainObject(json) ? toStorable(json, field) : null;
       if (storable !== null) {
-        secrets.add(this.rules.secretsIn(field, storable));
+        if (field === 'sandboxInfo') {
+          // Not what the others hold: texts of a conversation are many, and words that say nothing.
+          secrets.add(this.rules.secretsIn(field, storable));
+        }
         redacted[field] = this.rules.redact(field, storable);
       }
     }

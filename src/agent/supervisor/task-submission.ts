@@ -1,4 +1,4 @@
-import type { JsonObject } from '../../task/json.js';
+import { isPlainObject, type JsonObject } from '../../task/json.js';
 import { isTerminal } from '../../task/task-lifecycle.js';
 import type { TaskOperations } from '../../task/task-storage.js';
 import type { NewTask, Task } from '../../task/task.js';
@@ -7,6 +7,7 @@ import type { RedactionRules } from '../redaction/redaction-rules.js';
 import { storableJson } from '../storable-text.js';
 import { newTaskTenantOf, type TaskScope } from '../task-scope.js';
 import { sandboxInfoOf, type RunAgentInstruction } from '../wire/agent-requests.js';
+import { MASK } from '../wire/secrets.js';
 import { isTaskId } from '../wire/task-id.js';
 import {
   hasSecrets,
@@ -38,6 +39,24 @@ export function storedRequest(request: RunAgentInstruction, redaction: Redaction
   return withoutSecrets(storableJson(request, 'request'), redaction);
 }
 
+/** What a request says of its sandbox, without what rules cover there. */
+function storedSandbox(
+  { sandbox }: RunAgentInstruction,
+  redaction: RedactionRules,
+): JsonObject | null {
+  const info = sandboxInfoOf(sandbox);
+  if (info === null) {
+    return null;
+  }
+  const { shape_name: shapeName = '', ...named } = info;
+  const redacted = redaction.redact('requestData', { sandbox: { ...named, shapeName } })['sandbox'];
+  if (!isPlainObject(redacted)) {
+    return { id: MASK, os: MASK, shape_name: MASK };
+  }
+  const { shapeName: storedShapeName = MASK, ...stored } = redacted;
+  return { ...stored, shape_name: storedShapeName };
+}
+
 /**
  * @throws {AgentError} when the task that it continues does not exist, is another tenant's or has not
  *   ended, or when it is to be queued and has secrets that cannot be stored
@@ -63,7 +82,7 @@ export async function prepareSubmission(
       'The request carries secrets, and a queued request is stored until a replica has room for it; set TASK_STORAGE_ENCRYPTION_KEYS, so that they are stored encrypted, or send the request without them',
     );
   }
-  const sandboxInfo = sandboxInfoOf(request.sandbox) ?? previous?.sandboxInfo;
+  const sandboxInfo = storedSandbox(request, redaction) ?? previous?.sandboxInfo;
   const maxSteps = runningConfig.steps ?? DEFAULT_MAX_STEPS;
   return {
     newTask: {
@@ -132,7 +151,8 @@ async function findPrevious(
   return previous;
 }
 
+/** @returns `null` when it is not known */
 function sandboxIdOf(sandboxInfo: JsonObject | null): string | null {
   const id = sandboxInfo?.['id'];
-  return typeof id === 'string' && id !== '' ? id : null;
+  return typeof id === 'string' && id !== '' && id !== MASK ? id : null;
 }

@@ -11,7 +11,7 @@ import type { RunAgentInstruction } from '../wire/agent-requests.js';
 import { explainLimit } from './limit-explanation.js';
 import { newTaskId } from './new-task-id.js';
 import { isUnavailable } from './storage-retry.js';
-import type { JobSources } from './task-job.js';
+import { withoutSecrets, type JobSources } from './task-job.js';
 import type { TaskRuns, TaskRunsContext } from './task-runs.js';
 import { prepareSubmission, storedRequest, type TaskSubmission } from './task-submission.js';
 import { UnconfirmedCreations } from './unconfirmed-creations.js';
@@ -145,7 +145,10 @@ export class TaskSubmitter {
     if (task === null) {
       return false;
     }
-    if (!isDeepStrictEqual(task.requestData, storedRequest(request, this.context.redaction))) {
+    const { redaction } = this.context;
+    // A rule may have been added since.
+    const stored = task.requestData && withoutSecrets(task.requestData, redaction);
+    if (!isDeepStrictEqual(stored, storedRequest(request, redaction))) {
       throw new AgentError(
         'IDEMPOTENCY_KEY_REUSED',
         `The idempotency key belongs to task ${taskId}, which has another request; send a new key with a new request`,

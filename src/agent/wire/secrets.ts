@@ -1,4 +1,5 @@
 import { isPlainObject, type JsonObject, type JsonValue } from '../../task/json.js';
+import { isSecretName } from './secret-names.js';
 
 /** What stands for a secret in everything that is stored, answered or logged. */
 export const MASK = '********';
@@ -16,14 +17,18 @@ type SecretMappers = ReadonlyMap<string, SecretMapper>;
 
 /** The user and password of a URL, with or without its scheme. */
 const URL_USER = /^((?:[a-z][a-z\d+.-]*:)?\/\/)?[^/?#]*@/i;
-/** The parameters of a URL whose names speak of a secret. */
-const URL_SECRETS = /([?&][^=&#]*(?:key|token|secret|password|sig|auth)[^=&#]*=)[^&#]*/gi;
+/** A parameter of a URL with a value: its name is the second part. */
+const URL_PARAMETERS = /([?&]([^=&#]*)=)([^&#]*)/g;
 
 const mask = () => MASK;
 
 function maskEndpoint(endpoint: JsonValue): JsonValue {
   return typeof endpoint === 'string'
-    ? endpoint.replace(URL_USER, `$1${MASK}@`).replace(URL_SECRETS, `$1${MASK}`)
+    ? endpoint
+        .replace(URL_USER, `$1${MASK}@`)
+        .replace(URL_PARAMETERS, (parameter, start: string, name: string) =>
+          isSecretName(decoded(name)) ? start + MASK : parameter,
+        )
     : endpoint;
 }
 
@@ -85,25 +90,42 @@ export function secretsOf(request: JsonObject): readonly string[] {
   return secrets;
 }
 
-/** @returns the path of the first endpoint with credentials; `null` when there is none */
-export function findEndpointSecrets(config: JsonObject): string | null {
-  let found: string | null = null;
-  const look = (endpoint: JsonValue, _holder: JsonObject, path: string): null => {
-    if (maskEndpoint(endpoint) !== endpoint) {
-      found ??= path === '' ? 'apiEndpoint' : `${path}.apiEndpoint`;
-    }
-    return null;
+/**
+ * Copies a configuration that a client sends, perhaps after it has read the stored one: an endpoint
+ * that was answered with masks becomes what is stored.
+ *
+ * @param onSecrets is told the path of an endpoint with other credentials or masks
+ */
+export function restoreEndpoints(
+  config: JsonObject,
+  stored: JsonObject,
+  onSecrets: (path: string) => void,
+): JsonObject {
+  const known = new Map<string, JsonValue>();
+  const remember = (endpoint: JsonValue, _holder: JsonObject, path: string): JsonValue => {
+    known.set(path, endpoint);
+    return endpoint;
   };
-  mapFields(config, new Map([['apiEndpoint', look]]), '');
-  return found;
+  const restore = (endpoint: JsonValue, _holder: JsonObject, path: string): JsonValue => {
+    const before = known.get(path);
+    if (before !== undefined && endpoint === maskEndpoint(before)) {
+      return before;
+    }
+    if (maskEndpoint(endpoint) !== endpoint || JSON.stringify(endpoint).includes(MASK)) {
+      onSecrets(path === '' ? 'apiEndpoint' : `${path}.apiEndpoint`);
+    }
+    return endpoint;
+  };
+  mapFields(stored, new Map([['apiEndpoint', remember]]), '');
+  return mapFields(config, new Map([['apiEndpoint', restore]]), '');
 }
 
 /** Whoever quotes a URL may write its password as it is, or decoded. */
-function secretsOfEndpoint(endpoint: string): readonly string[] {
+export function secretsOfEndpoint(endpoint: string): readonly string[] {
   const user = /^(?:(?:[a-z][a-z\d+.-]*:)?\/\/)?([^/?#]*)@/i.exec(endpoint)?.[1] ?? '';
   const password = user.slice(user.indexOf(':') + 1);
-  const parameters = [...endpoint.matchAll(URL_SECRETS)].map(([whole, name = '']) =>
-    whole.slice(name.length),
+  const parameters = [...endpoint.matchAll(URL_PARAMETERS)].flatMap(
+    ([, , name = '', value = '']) => (isSecretName(decoded(name)) ? [value] : []),
   );
   return [user, password, ...parameters].flatMap((text) => [text, decoded(text)]);
 }

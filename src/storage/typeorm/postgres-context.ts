@@ -17,4 +17,6 @@ export interface PostgresContext {
   readonly names: SchemaNames;
   readonly pageTokens: PageTokenCodec;
   readonly changes: ChangeAnnouncer;
+  /** Is told what the operator should know. */
+  readonly onWarning: (message: string) => void;
 }

@@ -152,7 +152,11 @@ export async function createPostgresTaskStorage(
       poolSizeOf(dataSource),
       resolved.connectTimeoutMs,
     );
-    return new PostgresTaskStorage({ connection, calls, names, pageTokens, changes }, description);
+    const { onWarning } = resolved;
+    return new PostgresTaskStorage(
+      { connection, calls, names, pageTokens, changes, onWarning },
+      description,
+    );
   } catch (error) {
     await connection.close();
     throw error;

@@ -95,7 +95,8 @@ function summaryOf(values: TaskValues): TaskSummary {
     tenantId: field(values, 'tenantId', TEXT),
     status: field(values, 'status', STATUS),
     query: field(values, 'query', TEXT),
-    maxSteps: field(values, 'maxSteps', COUNT),
+    // The original service does not check it.
+    maxSteps: field(values, 'maxSteps', NUMBER),
     finalState: optional(values, 'finalState', TEXT),
     timestampDir: optional(values, 'timestampDir', TEXT),
     executionStatistics: optional(values, 'executionStatistics', JSON_OBJECT),

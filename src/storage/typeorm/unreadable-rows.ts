@@ -1,4 +1,4 @@
-import { UnreadableTaskError } from '../../task/errors.js';
+import { TaskStorageError, UnreadableTaskError } from '../../task/errors.js';
 import type { TaskPage } from '../../task/task-storage.js';
 import type { TaskUpdates } from '../../task/task.js';
 import type { SqlRow } from './postgres-connection.js';
@@ -51,15 +51,36 @@ export function pageOf<T>({ read, unreadable }: ReadRows<T>): Omit<TaskPage<T>, 
 /**
  * Ends a task that was claimed and cannot be read: nobody can run it, and as it is it would be claimed
  * again and again. When it cannot even be ended it stays claimed until its lease has ended, and keeps
- * nobody from claiming others.
+ * nobody from claiming others. The operator is told of it once.
  *
  * @param row as the claim answered it, with its `attempt`
  */
 export async function endUnreadable(
-  { calls, changes }: PostgresContext,
+  context: PostgresContext,
+  owner: string,
+  unreadable: UnreadableRow,
+): Promise<void> {
+  const { taskId, reason } = unreadable.error;
+  const warn = (outcome: string) =>
+    context.onWarning(`Task ${taskId} was claimed and cannot be read: ${reason}; ${outcome}`);
+  try {
+    if (await end(context, owner, unreadable)) {
+      context.changes.announce({ kind: 'ended', taskId });
+      warn('it has ended with an error');
+    } else {
+      warn('it was deleted meanwhile');
+    }
+  } catch (error) {
+    warn(`it could not be ended: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+/** @returns `false` when there is no such task any more */
+async function end(
+  { calls }: PostgresContext,
   owner: string,
   { row, error: { taskId, reason } }: UnreadableRow,
-): Promise<void> {
+): Promise<boolean> {
   const message = `The task cannot be run, because what is stored of it cannot be read: ${reason}`;
   const updates: TaskUpdates = { status: 'error', finalState: UNREADABLE_STATE, error: message };
   const change = {
@@ -69,16 +90,15 @@ export async function endUnreadable(
     values: fieldValues(updates),
     expectedVersion: null,
     expectedSequence: null,
+    lease: { owner, attempt: readNumber(row, 'attempt') },
   };
-  // When the number of its last event is what is wrong, its log takes no other.
-  for (const events of [[{ stage: 'error', message }], []]) {
-    try {
-      const lease = { owner, attempt: readNumber(row, 'attempt') };
-      await calls.change({ ...change, lease, events });
-      changes.announce({ kind: 'ended', taskId });
-      return;
-    } catch {
-      continue;
+  try {
+    return (await calls.change({ ...change, events: [{ stage: 'error', message }] })) !== null;
+  } catch (error) {
+    if (error instanceof TaskStorageError && error.code === 'UNAVAILABLE') {
+      throw error;
     }
+    // When the number of its last event is what is wrong, its log takes no other.
+    return (await calls.change({ ...change, events: [] })) !== null;
   }
 }
