@@ -147,3 +147,15 @@ it('does not open on a single host that is a standby', async () => {
     message: expect.stringContaining('takes no writes: it is read-only; is it a standby?'),
   });
 });
+
+it('connects to hosts that are slow, within the whole time-out', async () => {
+  const [first, second] = lines;
+  const storage = await open(first.port, second.port);
+  lines.forEach((line) => line.slowDown({ delayMs: 160 }));
+  lines.forEach((line) => line.reset());
+  // What is left in the pool says once that it is lost.
+  await eventually(
+    async () => storage.ping().catch((error: unknown) => error),
+    (answer) => answer === undefined,
+  );
+});

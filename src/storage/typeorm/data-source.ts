@@ -1,13 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type pg from 'pg';
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import { TaskStorageError } from '../../task/errors.js';
 import { describeHosts } from './connection-string.js';
-import { hearClient } from './pooled-client.js';
 import { isLockTimeout, toTaskStorageError } from './postgres-errors.js';
 import type { ResolvedPostgresOptions } from './resolve-postgres-options.js';
 import { silentLogger } from './silent-logger.js';
-import { askReadOnly, assertWritable, HostList } from './writable-host.js';
+import { HostList } from './writable-host.js';
 
 /** Of node-postgres. */
 const DEFAULT_POOL_SIZE = 10;
@@ -23,8 +21,7 @@ const CLIENT_PATIENCE_MS = 2_000;
 
 /**
  * The storage's own data source. node-postgres has no time-outs by default: all are set. A new connection
- * is handed out only if its server takes writes: what a standby knows is too old, and a task that it
- * does not know would seem not to exist.
+ * is handed out only if its server takes writes.
  *
  * @param urls one for each host of the connection string
  */
@@ -49,25 +46,9 @@ export function createDataSource(
       idle_in_transaction_session_timeout: Math.min(options.statementTimeoutMs, MAX_IDLE_MS),
       query_timeout: options.statementTimeoutMs + CLIENT_PATIENCE_MS,
       keepAlive: true,
-      verify: verifyWithin(options.connectTimeoutMs),
-      ...(urls.length > 1 && {
-        Client: new HostList(urls, options.connectTimeoutMs).clientClass(),
-      }),
+      Client: new HostList(urls, options.connectTimeoutMs).clientClass(),
     },
   });
-}
-
-type Verify = (client: pg.Client, conclude: (error?: unknown) => void) => void;
-
-/** What the pool asks of a new connection before it hands it out. */
-function verifyWithin(limitMs: number): Verify {
-  return (client, conclude) => {
-    hearClient(client);
-    client
-      .query(askReadOnly(limitMs))
-      .then(assertWritable)
-      .then(() => conclude(), conclude);
-  };
 }
 
 /**

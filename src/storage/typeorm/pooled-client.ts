@@ -119,7 +119,7 @@ const PARSERS: ReadonlyMap<number, (text: string) => unknown> = new Map<
 const asText = (text: string): string => text;
 
 /** Our own, because an application may have told the driver to parse in its own way. */
-const OWN_TYPES = { getTypeParser: (oid: number) => PARSERS.get(oid) ?? asText };
+export const OWN_TYPES = { getTypeParser: (oid: number) => PARSERS.get(oid) ?? asText };
 
 /**
  * Sends a query, prepared once on each connection. With a callback, because the driver's own promises
@@ -139,7 +139,10 @@ export async function sendPrepared(
 }
 
 /** Sends a query as node-postgres takes it. */
-export async function sendQuery(client: PostgresClient, query: object): Promise<unknown> {
+export async function sendQuery(
+  client: Pick<PostgresClient, 'query'>,
+  query: object,
+): Promise<unknown> {
   return new Promise((resolve, reject) => {
     client.query(query, (error, answer) => (error ? reject(error) : resolve(answer)));
   });

@@ -37,11 +37,12 @@ const CODE_BY_SQLSTATE_CLASS: ReadonlyMap<string, TaskStorageErrorCode> = new Ma
 /** What a single row can do to a statement: lock time-out, deadlock, serialization failure. */
 const FAULTS_OF_ONE = new Set([LOCK_NOT_AVAILABLE, '40P01', '40001']);
 
-/** After these the session is over, or of no more use. */
-const CONNECTION_ENDED = new Set([
+/** With these the server ends the session: class 08, admin_shutdown and its like, two time-outs. */
+const SESSION_ENDED = /^(08...|57P..|25P03|25P04)$/;
+
+/** After these the session is of no more use. */
+const SESSION_USELESS = new Set([
   '25006',
-  '25P03',
-  '25P04',
   '26000', // invalid_sql_statement_name: somebody else discarded what was prepared
 ]);
 
@@ -111,19 +112,31 @@ export function toTaskStorageError(error: unknown): TaskStorageError {
 
 /**
  * The same for a write that commits by itself, or for a COMMIT. Only when the server itself says that it
- * failed, or when it was never sent, it was certainly not made.
+ * failed, or when it was never sent, it was certainly not made: whatever else goes wrong, with the network,
+ * with TLS or in the driver, leaves open what the server did.
  */
 export function toWriteError(error: unknown): TaskStorageError {
   const failure = toTaskStorageError(error);
   const { cause } = failure;
-  return failure.code !== 'UNAVAILABLE' || isRefusal(cause) || NEVER_SENT.test(readMessage(cause))
+  return failure === error || isRefusal(cause) || NEVER_SENT.test(readMessage(cause))
     ? failure
     : new OutcomeUnknownError(`${failure.message}; the change may have been made`, { cause });
 }
 
-/** Whether the server says that a statement failed, after which it has undone it. */
+/**
+ * Whether the server says that a statement failed, after which it has undone it. An error of the server has
+ * a severity and a SQLSTATE; the severity says more only where it is not translated (`lc_messages`).
+ */
 function isRefusal(cause: unknown): boolean {
-  return types.isNativeError(cause) && 'severity' in cause && cause.severity === 'ERROR';
+  const state = readCode(cause);
+  return (
+    types.isNativeError(cause) &&
+    'severity' in cause &&
+    cause.severity !== 'FATAL' &&
+    cause.severity !== 'PANIC' &&
+    state.length === 5 &&
+    !SESSION_ENDED.test(state)
+  );
 }
 
 /** Whether a statement gave up waiting for a lock. */
@@ -138,10 +151,7 @@ export function isLockTimeout(driverError: unknown): boolean {
  */
 export function harmsOthers(error: unknown): boolean {
   const { code, cause } = toTaskStorageError(error);
-  const state = readCode(cause);
-  return (
-    isRefusal(cause) && state.length === 5 && (code === 'INTERNAL' || FAULTS_OF_ONE.has(state))
-  );
+  return isRefusal(cause) && (code === 'INTERNAL' || FAULTS_OF_ONE.has(readCode(cause)));
 }
 
 /**
@@ -152,8 +162,8 @@ export function isConnectionGone(error: unknown): boolean {
   const cause = driverErrorOf(error);
   const code = readCode(cause);
   return (
-    CONNECTION_ENDED.has(code) ||
-    (code.length === 5 && ['08', '57P'].some((prefix) => code.startsWith(prefix))) ||
+    SESSION_ENDED.test(code) ||
+    SESSION_USELESS.has(code) ||
     NETWORK_ERRORS.has(code) ||
     ((code === '' || code === '0A000') && classify(cause) === 'UNAVAILABLE')
   );

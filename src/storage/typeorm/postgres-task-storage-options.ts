@@ -32,7 +32,10 @@ export interface PostgresTaskStorageOptions {
   adoptedTimeZone?: string | undefined;
   /** The most connections, at least 3. Default 10. Not for a `dataSource`, which has its own. */
   poolSize?: number | undefined;
-  /** How long to wait for a connection, finding its host included. Default 5000. Not for a `dataSource`. */
+  /**
+   * How long to wait for a connection, finding its host and asking whether it takes writes included.
+   * Default 5000. Not for a `dataSource`.
+   */
   connectTimeoutMs?: number | undefined;
   /** How long a statement may take. Default 15000. Not for a `dataSource`. */
   statementTimeoutMs?: number | undefined;

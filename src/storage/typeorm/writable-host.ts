@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { TaskStorageError } from '../../task/errors.js';
-import { hearClient } from './pooled-client.js';
+import { hearClient, OWN_TYPES, sendQuery } from './pooled-client.js';
 import { toTaskStorageError } from './postgres-errors.js';
 
 /** A server that takes writes. */
@@ -9,60 +9,57 @@ export interface WritableHost {
   readonly port: number;
 }
 
-/** What a client is used for here. */
-type Answer = { readonly rows: readonly { readonly is_read_only?: unknown }[] };
-
 /** Asks whether a server is a standby, or was told to refuse writes. */
 export const ASK_READ_ONLY = `SELECT current_setting('transaction_read_only') AS is_read_only`;
 
 const READ_ONLY = 'Postgres takes no writes: it is read-only; is it a standby?';
 
+/** What finding a host may take of a connection's time-out, so that there is time left to say why none was found. */
+const FINDING_SHARE = 0.9;
+
 type ConnectCallback = ((error: Error) => void) | ((error: null, client: pg.Client) => void);
 
-/** Finding a host takes two rounds at the most, and connecting to it is the third. */
-const ROUNDS = 3;
-
-/** @throws {TaskStorageError} `UNAVAILABLE` when the answer is that of a server that takes no writes */
-export function assertWritable({ rows }: Answer): void {
-  if (rows[0]?.is_read_only !== 'off') {
+/**
+ * @param answer to {@link ASK_READ_ONLY}
+ * @throws {TaskStorageError} `UNAVAILABLE` when it is that of a server that takes no writes
+ */
+export function assertWritable(answer: unknown): void {
+  if (!isWritable(answer)) {
     throw new TaskStorageError('UNAVAILABLE', READ_ONLY);
   }
 }
 
-/** What is asked of a server, and for how long an answer is waited for. */
-export function askReadOnly(limitMs: number): { text: string; query_timeout: number } {
-  return { text: ASK_READ_ONLY, query_timeout: limitMs };
-}
-
-/** Several servers, of which one takes writes: another one after a failover. */
+/**
+ * The servers of a connection string. If there are several, one of them takes writes: another one after
+ * a failover.
+ */
 export class HostList {
-  /** The one that was found last. */
-  #known: string | null = null;
+  /** The one that was found last, until a connection to it fails. */
+  #known: WritableHost | null = null;
   #finding: Promise<WritableHost> | null = null;
-  readonly #limitMs: number;
 
   /**
    * @param urls one for each host
-   * @param connectTimeoutMs what a connection may take, finding its host included
+   * @param connectTimeoutMs what a connection may take, finding its host and asking it included
    */
   constructor(
     private readonly urls: readonly string[],
     private readonly connectTimeoutMs: number,
-  ) {
-    this.#limitMs = Math.ceil(connectTimeoutMs / ROUNDS);
-  }
+  ) {}
 
   /**
-   * A class of clients that find their host when they connect. The pool gives each of them the whole
-   * time-out, which starts when it is made.
+   * A class of clients that are connected when their server has said that it takes writes: what a standby
+   * knows is too old, and a task that it does not know would seem not to exist. All of it is one connect
+   * for the pool, under one time-out: what the pool does after connecting (`verify`) it does not give up
+   * when the one who waits for it does, and then nobody gives the client back.
    */
   clientClass(): typeof pg.Client {
-    const lead = async (client: pg.Client): Promise<void> => this.#lead(client);
+    const connectWritable = this.#connect.bind(this);
     return class extends pg.Client {
       override connect(): Promise<pg.Client>;
       override connect(tell: ConnectCallback): void;
       override connect(tell?: ConnectCallback): Promise<pg.Client> | void {
-        const connected = lead(this).then(async () => super.connect());
+        const connected = connectWritable(this, async () => super.connect());
         if (tell === undefined) {
           return connected;
         }
@@ -74,57 +71,46 @@ export class HostList {
     };
   }
 
-  async #lead(client: pg.Client): Promise<void> {
-    const startedMs = performance.now();
-    const { host, port } = await this.#find();
-    if (performance.now() - startedMs >= this.connectTimeoutMs) {
-      // The pool has given the client up meanwhile.
-      throw new TaskStorageError('UNAVAILABLE', 'Postgres did not answer: timeout expired');
-    }
-    client.host = host;
-    client.port = port;
+  async #connect(client: pg.Client, connect: () => Promise<pg.Client>): Promise<pg.Client> {
+    const deadlineMs = performance.now() + this.connectTimeoutMs;
     hearClient(client);
+    const target = this.urls.length > 1 ? (this.#known ?? (await this.#find())) : null;
+    if (target !== null) {
+      leadTo(client, target);
+    }
+    try {
+      // The pool gives a client up when its time is over, and one that is not connected yet would not notice.
+      remainingMs(deadlineMs);
+      await connect();
+      await askWritable(client, deadlineMs);
+      return client;
+    } catch (error) {
+      if (this.#known === target) {
+        this.#known = null;
+      }
+      // The pool forgets a client that did not connect, and does not end it.
+      client.end().catch(() => undefined);
+      throw error;
+    }
   }
 
   /** Those who ask at the same time get the same answer. */
   async #find(): Promise<WritableHost> {
-    this.#finding ??= this.#ask().finally(() => {
+    this.#finding ??= this.#probeAll().finally(() => {
       this.#finding = null;
     });
     return this.#finding;
   }
 
-  async #ask(): Promise<WritableHost> {
-    if (this.#known !== null) {
-      const found = await this.#probe(this.#known).catch(() => null);
-      if (found !== null) {
-        return found;
-      }
-      this.#known = null;
-    }
-    // All at once: one that has vanished without a word must not keep the others waiting.
-    const probes = this.urls.map(async (url) => this.#probe(url));
+  /** All at once: one that has vanished without a word must not keep the others waiting. */
+  async #probeAll(): Promise<WritableHost> {
+    const limitMs = Math.ceil(this.connectTimeoutMs * FINDING_SHARE);
+    const probes = this.urls.map(async (url) => probe(url, limitMs));
     try {
-      return await Promise.any(probes);
+      this.#known = await Promise.any(probes);
+      return this.#known;
     } catch {
       throw await this.#whyNone(probes);
-    }
-  }
-
-  async #probe(url: string): Promise<WritableHost> {
-    const client = new pg.Client({
-      connectionString: url,
-      connectionTimeoutMillis: this.#limitMs,
-      application_name: 'nestjs-task-storage',
-    });
-    hearClient(client);
-    try {
-      await client.connect();
-      assertWritable(await client.query(askReadOnly(this.#limitMs)));
-      this.#known = url;
-      return { host: client.host, port: client.port };
-    } finally {
-      client.end().catch(() => undefined);
     }
   }
 
@@ -145,4 +131,50 @@ export class HostList {
       { cause: failures[0]?.cause },
     );
   }
+}
+
+/** @throws {TaskStorageError} `UNAVAILABLE` when the host does not answer in time, or takes no writes */
+async function probe(url: string, limitMs: number): Promise<WritableHost> {
+  const deadlineMs = performance.now() + limitMs;
+  const client = new pg.Client({
+    connectionString: url,
+    connectionTimeoutMillis: limitMs,
+    application_name: 'nestjs-task-storage',
+  });
+  hearClient(client);
+  try {
+    await client.connect();
+    await askWritable(client, deadlineMs);
+    return { host: client.host, port: client.port };
+  } finally {
+    client.end().catch(() => undefined);
+  }
+}
+
+async function askWritable(client: pg.Client, deadlineMs: number): Promise<void> {
+  const query_timeout = remainingMs(deadlineMs);
+  assertWritable(await sendQuery(client, { text: ASK_READ_ONLY, types: OWN_TYPES, query_timeout }));
+}
+
+function remainingMs(deadlineMs: number): number {
+  const remaining = Math.ceil(deadlineMs - performance.now());
+  if (remaining <= 0) {
+    throw new TaskStorageError('UNAVAILABLE', 'Postgres did not answer: timeout expired');
+  }
+  return remaining;
+}
+
+function leadTo(client: pg.Client, { host, port }: WritableHost): void {
+  client.host = host;
+  client.port = port;
+}
+
+function isWritable(answer: unknown): boolean {
+  return (
+    typeof answer === 'object' &&
+    answer !== null &&
+    'rows' in answer &&
+    Array.isArray(answer.rows) &&
+    answer.rows[0]?.is_read_only === 'off'
+  );
 }
