@@ -85,6 +85,7 @@ export class Appender {
     this.records.appends.push({ taskId, name, outcome });
     this.records.calls.push({
       operation: 'appendEvents',
+      through: 'storage',
       isWrite: true,
       outcome,
       detail,

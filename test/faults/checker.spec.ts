@@ -17,15 +17,25 @@ function task(taskId: string, query: string, status = 'finished'): StoredTask {
 }
 
 function call(fields: Partial<CallRecord> = {}): CallRecord {
-  const base = { operation: 'CancelTask', isWrite: true, detail: '', startedMs: 0, limitMs: 1_000 };
-  return { ...base, outcome: 'acknowledged', durationMs: 10, ...fields };
+  return {
+    operation: 'CancelTask',
+    through: 'service',
+    isWrite: true,
+    outcome: 'acknowledged',
+    detail: '',
+    startedMs: 150,
+    durationMs: 10,
+    limitMs: 1_000,
+    ...fields,
+  };
 }
 
 function fault(fields: Partial<FaultRecord> = {}): FaultRecord {
   return {
     kind: 'killed',
     isOutage: true,
-    durationMs: 100,
+    startedMs: 0,
+    overMs: 100,
     stalledMs: 0,
     recoveryMs: 50,
     wasNotServing: true,
@@ -35,12 +45,18 @@ function fault(fields: Partial<FaultRecord> = {}): FaultRecord {
   };
 }
 
+/** What is written after each of three faults. */
+const WRITES = [150, 350, 550].flatMap((startedMs) => [
+  call({ startedMs }),
+  call({ startedMs, operation: 'appendEvents', through: 'storage' }),
+]);
+
 /** A run in which everything is as it should be. */
 function goodRun(): Evidence {
   return {
     records: {
       calls: [
-        call(),
+        ...WRITES,
         call({ outcome: 'refused', durationMs: 900 }),
         call({ outcome: 'unknown', durationMs: 1_000 }),
       ],
@@ -81,7 +97,11 @@ function goodRun(): Evidence {
       ],
       configSteps: 2,
     },
-    faults: [fault(), fault({ isOutage: false, wasNotServing: false }), fault({ rssBytes: 1_100 })],
+    faults: [
+      fault(),
+      fault({ startedMs: 200, overMs: 300, isOutage: false, wasNotServing: false }),
+      fault({ startedMs: 400, overMs: 500, rssBytes: 1_100 }),
+    ],
     crashes: [],
     stopTookMs: 2_000,
   };
@@ -223,6 +243,23 @@ describe('the checker of the fault tests', () => {
       'health that notices nothing',
       { faults: [fault({ wasNotServing: false })] },
       'killed: health went on saying SERVING',
+    ],
+    [
+      'a service that never writes again',
+      withRecords({
+        calls: WRITES.filter(({ through, startedMs }) => through === 'storage' || startedMs < 300),
+      }),
+      'killed: no write through the service was acknowledged afterwards',
+    ],
+    [
+      'a service that writes again only after the next fault',
+      withRecords({ calls: WRITES.filter(({ startedMs }) => startedMs !== 350) }),
+      'killed: no write through the service was acknowledged afterwards',
+    ],
+    [
+      'a storage that never writes again',
+      withRecords({ calls: WRITES.filter(({ through }) => through === 'service') }),
+      'killed: no write through the storage was acknowledged afterwards',
     ],
     [
       'what a fault has found itself',

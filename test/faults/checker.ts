@@ -1,11 +1,13 @@
-import type {
-  CallOutcome,
-  ClientRecords,
-  Evidence,
-  FaultRecord,
-  FinalState,
-  Limits,
-  StoredTask,
+import {
+  CALL_PATHS,
+  hasWrittenBetween,
+  type CallOutcome,
+  type ClientRecords,
+  type Evidence,
+  type FaultRecord,
+  type FinalState,
+  type Limits,
+  type StoredTask,
 } from './records.js';
 
 /** Holds what the clients know against what the database holds. @returns what is wrong, in words */
@@ -21,6 +23,7 @@ export function checkEvidence(evidence: Evidence, limits: Limits): string[] {
     ...records.denied.map((taskId) => `task ${taskId} was acknowledged and said not to exist`),
     ...checkAnswers(records),
     ...faults.flatMap((fault) => checkFault(fault, limits)),
+    ...checkWritesAfter(faults, records),
     ...checkMemory(faults, limits),
     ...crashes.map((line) => `the service crashed or complained: ${line}`),
     ...(stopTookMs > limits.stopMs
@@ -163,6 +166,15 @@ function checkFault(fault: FaultRecord, limits: Limits): string[] {
     wrong.push(`${kind}: health went on saying SERVING`);
   }
   return wrong;
+}
+
+/** A service that reads and says that it is well, but writes nothing any more, has not come back. */
+function checkWritesAfter(faults: readonly FaultRecord[], records: ClientRecords): string[] {
+  return faults.flatMap(({ kind, overMs }, index) =>
+    CALL_PATHS.filter(
+      (path) => !hasWrittenBetween(records, path, overMs, faults[index + 1]?.startedMs),
+    ).map((path) => `${kind}: no write through the ${path} was acknowledged afterwards`),
+  );
 }
 
 /** The first faults fill caches and pools; what grows after them does not stop. */

@@ -82,6 +82,7 @@ export class RecordingClient {
     const outcome = result.outcome === 'hung' && stalledMs > 0 ? 'unknown' : result.outcome;
     this.calls.push({
       operation,
+      through: 'service',
       isWrite,
       outcome,
       detail: result.detail,

@@ -1,7 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Random } from '../cluster/random.js';
 import type { RecordingClient } from './client.js';
-import { newClientRecords, type ClientRecords, type SubmissionRecord } from './records.js';
+import {
+  CALL_PATHS,
+  hasWrittenBetween,
+  newClientRecords,
+  type ClientRecords,
+  type SubmissionRecord,
+} from './records.js';
 
 const SUBMITTERS = 4;
 const PAUSE_MS = [40, 160] as const;
@@ -43,12 +49,9 @@ export class Load {
     await this.#running;
   }
 
-  /** Whether a write that was begun after that moment has been acknowledged. */
+  /** Whether on each path a write that was begun after that moment has been acknowledged. */
   hasWrittenSince(sinceMs: number): boolean {
-    return this.records.calls.some(
-      ({ isWrite, outcome, startedMs }) =>
-        isWrite && outcome === 'acknowledged' && startedMs >= sinceMs,
-    );
+    return CALL_PATHS.every((path) => hasWrittenBetween(this.records, path, sinceMs));
   }
 
   async #loop(

@@ -122,7 +122,8 @@ async function bear(world: World, fault: Fault, stalls: StallDetector): Promise<
   return {
     kind: fault.kind,
     isOutage: fault.isOutage,
-    durationMs: overMs - startedMs,
+    startedMs,
+    overMs,
     stalledMs: stalls.stalledSince(startedMs),
     recoveryMs,
     wasNotServing: health.statuses.slice(healthBefore).includes('NOT_SERVING'),
@@ -135,9 +136,9 @@ function describe(fault: FaultRecord | undefined): string {
   if (fault === undefined) {
     return '';
   }
-  const { kind, durationMs, recoveryMs, problems } = fault;
+  const { kind, startedMs, overMs, recoveryMs, problems } = fault;
   const recovery = recoveryMs === null ? 'not restored' : `restored in ${recoveryMs.toFixed(0)} ms`;
-  return [`${kind}: ${durationMs.toFixed(0)} ms, ${recovery}`, ...problems].join('; ');
+  return [`${kind}: ${(overMs - startedMs).toFixed(0)} ms, ${recovery}`, ...problems].join('; ');
 }
 
 const taskRows = z.array(
