@@ -12,7 +12,14 @@ import { PostgresNode } from './postgres-node.js';
 import type { Evidence, FaultRecord, FinalState } from './records.js';
 import { ServiceUnderTest } from './service-under-test.js';
 import { StallDetector } from './stalls.js';
-import { ANSWER_LIMITS_MS, DATABASE, isSoWithin, TIMEOUTS, type World } from './world.js';
+import {
+  ANSWER_LIMITS_MS,
+  DATABASE,
+  isSoWithin,
+  TIMEOUTS,
+  untilHealth,
+  type World,
+} from './world.js';
 
 /** Whoever waits so long for one answer calls it hung. */
 const PATIENCE_MS = 4 * ANSWER_LIMITS_MS.several;
@@ -69,7 +76,15 @@ export async function runFaults(options: RunOptions): Promise<RunResult> {
     stalls,
   );
   const { watch, close } = service.watchHealth();
-  const world: World = { primary, line, spareLine, service, health: watch, load };
+  const world: World = {
+    primary,
+    spare: null,
+    line,
+    spareLine,
+    service,
+    health: watch,
+    load,
+  };
   load.start();
   appender.start();
   const faults: FaultRecord[] = [];
@@ -109,26 +124,31 @@ function connectionStringOf(ports: readonly number[]): string {
 
 async function bear(world: World, fault: Fault, stalls: StallDetector): Promise<FaultRecord> {
   const { health, load, service } = world;
+  const unprepared = await fault.prepare(world);
   await delay(CALM_MS);
+  // What the fault before or the preparation did to it may show only now.
+  await untilHealth(world, 'SERVING');
   const healthBefore = health.statuses.length;
   const startedMs = performance.now();
-  const problems = await fault.strike(world);
+  const unstruck = await fault.strike(world);
   const overMs = performance.now();
   const isRestored = await isSoWithin(
     RECOVERY_PATIENCE_MS,
     () => load.hasWrittenSince(overMs) && health.statuses.at(-1) === 'SERVING',
   );
   const recoveryMs = isRestored ? performance.now() - overMs - stalls.stalledSince(overMs) : null;
+  const stalledMs = stalls.stalledSince(startedMs);
+  const found = await fault.examine(world);
   return {
     kind: fault.kind,
     isOutage: fault.isOutage,
     startedMs,
     overMs,
-    stalledMs: stalls.stalledSince(startedMs),
+    stalledMs,
     recoveryMs,
     wasNotServing: health.statuses.slice(healthBefore).includes('NOT_SERVING'),
     rssBytes: (await service.measureMemory()).rss,
-    problems,
+    problems: [unprepared, unstruck, found].filter((problem) => problem !== undefined),
   };
 }
 

@@ -42,6 +42,8 @@ const HEALTH_LIMIT_MS = 12_000;
 export interface World {
   /** The server that takes writes; another one after a failover. */
   primary: PostgresNode;
+  /** The standby before a failover, and what is left of the server before afterwards. */
+  spare: PostgresNode | null;
   /** The line that leads to it. */
   line: TcpProxy;
   /** Where nothing listens, until there is a standby. */
