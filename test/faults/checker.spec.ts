@@ -1,126 +1,17 @@
 import { describe, expect, it } from '@jest/globals';
 import { checkEvidence } from './checker.js';
-import type { CallRecord, Evidence, FaultRecord, Limits, StoredTask } from './records.js';
-
-const LIMITS: Limits = {
-  recoveryMs: 500,
-  stopMs: 2_000,
-  memoryGrowthBytes: 100,
-};
-
-function task(taskId: string, query: string, status = 'finished'): StoredTask {
-  const events = ['starting', 'work', status].map((stage, index) => ({
-    sequence: index + 1,
-    stage,
-  }));
-  return { taskId, query, status, events };
-}
-
-function call(fields: Partial<CallRecord> = {}): CallRecord {
-  return {
-    operation: 'CancelTask',
-    through: 'service',
-    isWrite: true,
-    outcome: 'acknowledged',
-    detail: '',
-    startedMs: 150,
-    durationMs: 10,
-    limitMs: 1_000,
-    ...fields,
-  };
-}
-
-function fault(fields: Partial<FaultRecord> = {}): FaultRecord {
-  return {
-    kind: 'killed',
-    isOutage: true,
-    startedMs: 0,
-    overMs: 100,
-    stalledMs: 0,
-    recoveryMs: 50,
-    wasNotServing: true,
-    rssBytes: 1_000,
-    problems: [],
-    ...fields,
-  };
-}
-
-/** What is written after each of three faults. */
-const WRITES = [150, 350, 550].flatMap((startedMs) => [
-  call({ startedMs }),
-  call({ startedMs, operation: 'appendEvents', through: 'storage' }),
-]);
-
-/** A run in which everything is as it should be. */
-function goodRun(): Evidence {
-  return {
-    records: {
-      calls: [
-        ...WRITES,
-        call({ outcome: 'refused', durationMs: 900 }),
-        call({ outcome: 'unknown', durationMs: 1_000 }),
-      ],
-      submissions: [
-        { instruction: 'work 1', outcomes: ['acknowledged'], taskIds: new Set(['1']) },
-        { instruction: 'work 2', outcomes: ['unknown', 'acknowledged'], taskIds: new Set(['2']) },
-        { instruction: 'work 3', outcomes: ['refused', 'refused'], taskIds: new Set() },
-        { instruction: 'work 4', outcomes: ['acknowledged'], taskIds: new Set(['4']) },
-        { instruction: 'wait 5', outcomes: ['acknowledged'], taskIds: new Set(['5']) },
-      ],
-      cancels: [
-        { name: '5', outcome: 'acknowledged' },
-        { name: '2', outcome: 'unknown' },
-      ],
-      deletes: [
-        { name: '4', outcome: 'unknown' },
-        { name: '4', outcome: 'acknowledged' },
-        { name: '1', outcome: 'refused' },
-      ],
-      configs: [
-        { steps: 1, outcome: 'acknowledged' },
-        { steps: 2, outcome: 'unknown' },
-        { steps: 3, outcome: 'refused' },
-      ],
-      appends: [
-        { taskId: '6', name: 'starting', outcome: 'acknowledged' },
-        { taskId: '6', name: 'work', outcome: 'unknown' },
-        { taskId: '6', name: 'refused event', outcome: 'refused' },
-      ],
-      denied: [],
-    },
-    final: {
-      tasks: [
-        task('1', 'work 1'),
-        task('2', 'work 2', 'cancelled'),
-        task('5', 'wait 5', 'cancelled'),
-        task('6', 'log'),
-      ],
-      configSteps: 2,
-    },
-    faults: [
-      fault(),
-      fault({ startedMs: 200, overMs: 300, isOutage: false, wasNotServing: false }),
-      fault({ startedMs: 400, overMs: 500, rssBytes: 1_100 }),
-    ],
-    crashes: [],
-    stopTookMs: 2_000,
-  };
-}
-
-/** Changes the records of a good run. */
-const withRecords = (fields: Partial<Evidence['records']>): Partial<Evidence> => ({
-  records: { ...goodRun().records, ...fields },
-});
-
-const withTasks = (tasks: readonly StoredTask[]): Partial<Evidence> => ({
-  final: { ...goodRun().final, tasks },
-});
-
-const withoutTask = (taskId: string): Partial<Evidence> =>
-  withTasks(goodRun().final.tasks.filter((stored) => stored.taskId !== taskId));
-
-const withTask = (added: StoredTask): Partial<Evidence> =>
-  withTasks([...goodRun().final.tasks.filter(({ taskId }) => taskId !== added.taskId), added]);
+import {
+  call,
+  fault,
+  goodRun,
+  LIMITS,
+  task,
+  withoutTask,
+  withRecords,
+  withTask,
+  WRITES,
+} from './good-run.js';
+import type { Evidence } from './records.js';
 
 describe('the checker of the fault tests', () => {
   it('finds nothing wrong with a run that kept every promise', () => {
@@ -155,6 +46,11 @@ describe('the checker of the fault tests', () => {
       'a lost cancellation',
       withTask(task('5', 'wait 5', 'finished')),
       'task 5 was acknowledged as cancelled and is finished',
+    ],
+    [
+      'a cancellation that was refused',
+      withTask(task('1', 'work 1', 'cancelled')),
+      'the cancellation of task 1 was refused and has happened',
     ],
     [
       'a lost deletion',

@@ -69,10 +69,18 @@ function checkSubmissions({ submissions, deletes }: ClientRecords, final: FinalS
 function checkCancels({ cancels, deletes }: ClientRecords, final: FinalState): string[] {
   const statuses = new Map(final.tasks.map(({ taskId, status }) => [taskId, status]));
   const mayBeDeleted = new Set(deletes.map(({ name }) => name));
-  return cancels
-    .filter(({ name, outcome }) => outcome === 'acknowledged' && !mayBeDeleted.has(name))
-    .filter(({ name }) => statuses.get(name) !== 'cancelled')
-    .map(({ name }) => `task ${name} was acknowledged as cancelled and is ${statuses.get(name)}`);
+  return [...groupBy(cancels, ({ name }) => name)].flatMap(([taskId, tries]) => {
+    const status = statuses.get(taskId);
+    const outcomes = tries.map(({ outcome }) => outcome);
+    if (outcomes.includes('acknowledged')) {
+      return status === 'cancelled' || mayBeDeleted.has(taskId)
+        ? []
+        : [`task ${taskId} was acknowledged as cancelled and is ${status}`];
+    }
+    return status === 'cancelled' && outcomes.every((outcome) => outcome === 'refused')
+      ? [`the cancellation of task ${taskId} was refused and has happened`]
+      : [];
+  });
 }
 
 function checkDeletes({ deletes }: ClientRecords, final: FinalState): string[] {
