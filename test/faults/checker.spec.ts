@@ -18,6 +18,11 @@ describe('the checker of the fault tests', () => {
     expect(checkEvidence(goodRun(), LIMITS)).toEqual([]);
   });
 
+  it('excuses health that had no time to notice', () => {
+    const stalled = fault({ wasNotServing: false, stalledMs: 41 });
+    expect(checkEvidence({ ...goodRun(), faults: [stalled] }, LIMITS)).toEqual([]);
+  });
+
   it.each<[string, Partial<Evidence>, string]>([
     ['a lost submission', withoutTask('2'), '"work 2" was acknowledged as 2 and is lost'],
     [
@@ -141,6 +146,11 @@ describe('the checker of the fault tests', () => {
       'killed: health went on saying SERVING',
     ],
     [
+      'health that had the time to notice something',
+      { faults: [fault({ wasNotServing: false, stalledMs: 40 })] },
+      'killed: health went on saying SERVING',
+    ],
+    [
       'a service that never writes again',
       withRecords({
         calls: WRITES.filter(({ through, startedMs }) => through === 'storage' || startedMs < 300),
@@ -166,6 +176,12 @@ describe('the checker of the fault tests', () => {
       'growing memory',
       { faults: [fault(), fault(), fault({ rssBytes: 1_101 })] },
       'the memory of the service grew by 101 bytes in the last third of the faults',
+    ],
+    ['a run without a fault', { faults: [] }, 'no fault was injected'],
+    [
+      'clients that hang',
+      { isSettled: false },
+      'the clients did not come to an end after the last fault',
     ],
     ['a crash', { crashes: ['ended with 1'] }, 'the service crashed or complained: ended with 1'],
     ['a slow end', { stopTookMs: 2_001 }, 'the service took 2001 ms to stop, more than 2000'],

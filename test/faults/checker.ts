@@ -12,8 +12,10 @@ import {
 
 /** Holds what the clients know against what the database holds. @returns what is wrong, in words */
 export function checkEvidence(evidence: Evidence, limits: Limits): string[] {
-  const { records, final, faults, crashes, stopTookMs } = evidence;
+  const { records, final, faults, crashes, stopTookMs, isSettled } = evidence;
   return [
+    ...(faults.length === 0 ? ['no fault was injected'] : []),
+    ...(isSettled ? [] : ['the clients did not come to an end after the last fault']),
     ...checkSubmissions(records, final),
     ...checkCancels(records, final),
     ...checkDeletes(records, final),
@@ -165,15 +167,20 @@ function checkAnswers({ calls }: ClientRecords): string[] {
 }
 
 function checkFault(fault: FaultRecord, limits: Limits): string[] {
-  const { kind, isOutage, recoveryMs, wasNotServing, problems, stalledMs } = fault;
+  const { kind, isOutage, recoveryMs, wasNotServing, problems } = fault;
   const wrong = problems.map((problem) => `${kind}: ${problem}`);
   if (recoveryMs === null || recoveryMs > limits.recoveryMs) {
     wrong.push(`${kind}: not restored within ${limits.recoveryMs} ms, but ${recoveryMs}`);
   }
-  if (isOutage && !wasNotServing && stalledMs === 0) {
+  if (isOutage && !wasNotServing && !hidesFault(fault, limits)) {
     wrong.push(`${kind}: health went on saying SERVING`);
   }
   return wrong;
+}
+
+/** Whether the tests stood still for so much of it that health had no time to notice. */
+function hidesFault({ startedMs, overMs, stalledMs }: FaultRecord, { noticeMs }: Limits): boolean {
+  return stalledMs > 0 && overMs - startedMs - stalledMs < noticeMs;
 }
 
 /** A service that reads and says that it is well, but writes nothing any more, has not come back. */

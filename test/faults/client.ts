@@ -4,8 +4,17 @@ import type { CallOutcome, CallRecord } from './records.js';
 import type { StallDetector } from './stalls.js';
 import { ANSWER_LIMITS_MS } from './world.js';
 
-/** Those that do with one statement. */
-const SINGLE = new Set(['QueryTaskStatus', 'ListTasks', 'DeleteTask']);
+/** The longest that each operation may take. */
+const LIMITS_MS = {
+  QueryTaskStatus: ANSWER_LIMITS_MS.single,
+  ListTasks: ANSWER_LIMITS_MS.single,
+  DeleteTask: ANSWER_LIMITS_MS.single,
+  SetGlobalCommonConfig: ANSWER_LIMITS_MS.pair,
+  CancelTask: ANSWER_LIMITS_MS.cancellation,
+  RunAgentInstructionAsync: ANSWER_LIMITS_MS.submission,
+} as const;
+
+type Operation = keyof typeof LIMITS_MS;
 
 /** What a fault excuses: that nothing was done, and why. */
 const REFUSALS = new Set(['UNAVAILABLE', 'LIMIT_REACHED', 'CONFLICT', 'ILLEGAL_TRANSITION']);
@@ -36,7 +45,7 @@ export class RecordingClient {
   }
 
   async agent(
-    method: string,
+    method: Operation,
     request: object,
     isWrite: boolean,
     key?: string,
@@ -49,7 +58,7 @@ export class RecordingClient {
     );
   }
 
-  async tasks(method: string, request: object, isWrite: boolean): Promise<CallResult> {
+  async tasks(method: Operation, request: object, isWrite: boolean): Promise<CallResult> {
     return this.#record(
       method,
       isWrite,
@@ -63,7 +72,7 @@ export class RecordingClient {
   }
 
   async #record(
-    operation: string,
+    operation: Operation,
     isWrite: boolean,
     call: (deadline: number) => Promise<Message>,
   ): Promise<CallResult> {
@@ -88,7 +97,7 @@ export class RecordingClient {
       detail: result.detail,
       startedMs,
       durationMs: performance.now() - startedMs - stalledMs,
-      limitMs: SINGLE.has(operation) ? ANSWER_LIMITS_MS.single : ANSWER_LIMITS_MS.several,
+      limitMs: LIMITS_MS[operation],
     });
     return { ...result, outcome };
   }

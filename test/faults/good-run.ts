@@ -4,6 +4,7 @@ import type { CallRecord, Evidence, FaultRecord, Limits, StoredTask } from './re
 export const LIMITS: Limits = {
   recoveryMs: 500,
   stopMs: 2_000,
+  noticeMs: 60,
   memoryGrowthBytes: 100,
 };
 
@@ -107,6 +108,8 @@ export function goodRun(): Evidence {
       fault({ startedMs: 400, overMs: 500, rssBytes: 1_100 }),
     ],
     crashes: [],
+    isSettled: true,
+    stalledMs: 0,
     stopTookMs: 2_000,
   };
 }

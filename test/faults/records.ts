@@ -98,7 +98,7 @@ export interface FaultRecord {
   /** On the monotonic clock of the clients. */
   readonly startedMs: number;
   readonly overMs: number;
-  /** How long the machine stood still meanwhile; nobody can notice a fault then. */
+  /** For how much of it the tests stood still; nobody can notice a fault then. */
   readonly stalledMs: number;
   /** From the end of the fault until a write was acknowledged on each path and health said SERVING. */
   readonly recoveryMs: number | null;
@@ -115,6 +115,10 @@ export interface Evidence {
   readonly faults: readonly FaultRecord[];
   /** Lines of the service's output that no fault excuses, and its end. */
   readonly crashes: readonly string[];
+  /** Whether every client could settle what it did not know, and stop. */
+  readonly isSettled: boolean;
+  /** For how long the tests stood still in all. */
+  readonly stalledMs: number;
   readonly stopTookMs: number;
 }
 
@@ -122,7 +126,9 @@ export interface Evidence {
 export interface Limits {
   readonly recoveryMs: number;
   readonly stopMs: number;
-  /** How much the memory may grow from the first third of the faults to the last. */
+  /** How long health may take to say NOT_SERVING. */
+  readonly noticeMs: number;
+  /** How much more memory the last third of the faults may take than any before. */
   readonly memoryGrowthBytes: number;
 }
 

@@ -22,11 +22,11 @@ import {
 } from './world.js';
 
 /** Whoever waits so long for one answer calls it hung. */
-const PATIENCE_MS = 4 * ANSWER_LIMITS_MS.several;
+const PATIENCE_MS = 2 * ANSWER_LIMITS_MS.submission;
 const CALM_MS = 500;
 const RECOVERY_PATIENCE_MS = 30_000;
 /** Whoever is not done by then has a call that hangs, or a service that was not restored. */
-const SETTLE_LIMIT_MS = 60_000;
+const SETTLE_LIMIT_MS = 2 * PATIENCE_MS;
 const REST_LIMIT_MS = 30_000;
 const STOP_PATIENCE_MS = 60_000;
 
@@ -96,9 +96,9 @@ export async function runFaults(options: RunOptions): Promise<RunResult> {
       break;
     }
   }
-  await Promise.race([
-    Promise.all([load.stop(), appender.stop()]),
-    delay(SETTLE_LIMIT_MS, undefined, { ref: false }),
+  const isSettled = await Promise.race([
+    Promise.all([load.stop(), appender.stop()]).then(() => true),
+    delay(SETTLE_LIMIT_MS, false, { ref: false }),
   ]);
   const final = await readFinalState(world);
   // The end too must come when the database says nothing.
@@ -112,6 +112,8 @@ export async function runFaults(options: RunOptions): Promise<RunResult> {
     final,
     faults,
     crashes: service.crashes.filter((text) => text !== 'the service ended with 0'),
+    isSettled,
+    stalledMs: stalls.stalledSince(0),
     stopTookMs: tookMs,
   };
   return { evidence, serviceLog: service.log };
@@ -132,12 +134,12 @@ async function bear(world: World, fault: Fault, stalls: StallDetector): Promise<
   const startedMs = performance.now();
   const unstruck = await fault.strike(world);
   const overMs = performance.now();
+  const stalledMs = stalls.stalledSince(startedMs);
   const isRestored = await isSoWithin(
     RECOVERY_PATIENCE_MS,
     () => load.hasWrittenSince(overMs) && health.statuses.at(-1) === 'SERVING',
   );
   const recoveryMs = isRestored ? performance.now() - overMs - stalls.stalledSince(overMs) : null;
-  const stalledMs = stalls.stalledSince(startedMs);
   const found = await fault.examine(world);
   return {
     kind: fault.kind,
