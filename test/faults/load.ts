@@ -4,7 +4,6 @@ import type { RecordingClient } from './client.js';
 import {
   CALL_PATHS,
   hasWrittenBetween,
-  newClientRecords,
   type ClientRecords,
   type SubmissionRecord,
 } from './records.js';
@@ -20,14 +19,14 @@ const PAGE_SIZE = 20;
 
 /** Clients that submit, ask, list, cancel, delete and configure without a pause for faults. */
 export class Load {
-  readonly records: ClientRecords = newClientRecords();
   readonly #stopping = new AbortController();
   readonly #known: string[] = [];
   #running: Promise<unknown> = Promise.resolve();
   #count = 0;
 
   constructor(
-    private readonly connect: (records: ClientRecords) => RecordingClient,
+    private readonly records: ClientRecords,
+    private readonly connect: () => RecordingClient,
     private readonly random: Random,
   ) {}
 
@@ -59,7 +58,7 @@ export class Load {
     work: (client: RecordingClient, random: Random) => Promise<void>,
   ): Promise<void> {
     const random = this.random.derive(name);
-    const client = this.connect(this.records);
+    const client = this.connect();
     const { signal } = this.#stopping;
     while (!signal.aborted) {
       await work(client, random);

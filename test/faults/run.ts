@@ -5,11 +5,12 @@ import { Random } from '../cluster/random.js';
 import { startTcpProxy } from '../support/tcp-proxy.js';
 import { findFreePort } from '../support/embedded-postgres.js';
 import { Appender } from './appender.js';
+import { CallLog } from './call-log.js';
 import { RecordingClient } from './client.js';
 import type { Fault } from './faults.js';
 import { Load } from './load.js';
 import { PostgresNode } from './postgres-node.js';
-import type { Evidence, FaultRecord, FinalState } from './records.js';
+import { newClientRecords, type Evidence, type FaultRecord, type FinalState } from './records.js';
 import { ServiceUnderTest } from './service-under-test.js';
 import { StallDetector } from './stalls.js';
 import {
@@ -66,14 +67,18 @@ export async function runFaults(options: RunOptions): Promise<RunResult> {
     SHUTDOWN_GRACE_MS: '1000',
   });
   const stalls = new StallDetector();
+  const records = newClientRecords();
+  const log = new CallLog(records.calls, stalls);
   const load = new Load(
-    (records) => new RecordingClient(service.address, records.calls, PATIENCE_MS, stalls),
+    records,
+    () => new RecordingClient(service.address, log, PATIENCE_MS),
     new Random(options.seed),
   );
   const appender = await Appender.open(
     { dist: options.dist, connectionString, ...TIMEOUTS },
-    load.records,
-    stalls,
+    records.appends,
+    log,
+    PATIENCE_MS,
   );
   const { watch, close } = service.watchHealth();
   const world: World = {
@@ -108,7 +113,7 @@ export async function runFaults(options: RunOptions): Promise<RunResult> {
   stalls.stop();
   await Promise.all([line.close(), spareLine.close(), world.primary.remove()]);
   const evidence = {
-    records: load.records,
+    records,
     final,
     faults,
     crashes: service.crashes.filter((text) => text !== 'the service ended with 0'),

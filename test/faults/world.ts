@@ -31,6 +31,8 @@ export const ANSWER_LIMITS_MS = {
   single: STATEMENT_MS + BUSY_MS,
   /** To what reads, and writes what it has changed. */
   pair: 2 * STATEMENT_MS + BUSY_MS,
+  /** To what reads, and writes twice. */
+  triple: 3 * STATEMENT_MS + BUSY_MS,
   /** To what waits for the end of a run, and writes one itself. */
   cancellation: CANCEL_MS + STATEMENT_MS + BUSY_MS,
   /** To what reads, waits for what is in doubt, and writes. */
