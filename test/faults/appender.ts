@@ -2,8 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { join } from 'node:path';
 import type { TaskStorage } from '../../src/task/task-storage.js';
-import type { CallOutcome, ClientRecords } from './records.js';
-import type { StallDetector } from './stalls.js';
+import { orHung, type CallAnswer, type CallLog } from './call-log.js';
+import type { AppendRecord, CallOutcome } from './records.js';
 import { ANSWER_LIMITS_MS } from './world.js';
 
 type PostgresModule = typeof import('../../src/storage/typeorm/index.js');
@@ -11,6 +11,18 @@ type PostgresModule = typeof import('../../src/storage/typeorm/index.js');
 const PAUSE_MS = 50;
 /** A log that grows without end would be read whole by each check. */
 const EVENTS_PER_TASK = 200;
+
+/** The longest that each operation may take. */
+const LIMITS_MS = {
+  createTask: ANSWER_LIMITS_MS.single,
+  appendEvents: ANSWER_LIMITS_MS.single,
+  /** Reads the task, makes it running, and ends it. */
+  endTask: ANSWER_LIMITS_MS.triple,
+} as const;
+
+type Operation = keyof typeof LIMITS_MS;
+
+const ACKNOWLEDGED: CallAnswer = { outcome: 'acknowledged', detail: '' };
 
 /** How the storage of the appender is opened. */
 export interface AppenderOptions {
@@ -33,19 +45,22 @@ export class Appender {
 
   private constructor(
     private readonly storage: TaskStorage,
-    private readonly records: ClientRecords,
-    private readonly stalls: StallDetector,
+    private readonly appends: AppendRecord[],
+    private readonly log: CallLog,
+    private readonly patienceMs: number,
   ) {}
 
+  /** @param patienceMs after so long a call counts as hung */
   static async open(
     options: AppenderOptions,
-    records: ClientRecords,
-    stalls: StallDetector,
+    appends: AppendRecord[],
+    log: CallLog,
+    patienceMs: number,
   ): Promise<Appender> {
     const { dist, ...rest } = options;
     const url = pathToFileURL(join(dist, 'storage/typeorm/index.js')).href;
     const { createPostgresTaskStorage } = (await import(url)) as PostgresModule;
-    return new Appender(await createPostgresTaskStorage(rest), records, stalls);
+    return new Appender(await createPostgresTaskStorage(rest), appends, log, patienceMs);
   }
 
   start(): void {
@@ -61,37 +76,24 @@ export class Appender {
   async #run(): Promise<void> {
     for (let task = 1; !this.#isStopping; task += 1) {
       const taskId = `appended-${task}`;
-      await this.#insist(async () =>
+      await this.#insist('createTask', async () =>
         this.storage.createTask({ taskId, query: taskId, maxSteps: 1 }),
       );
       for (let event = 0; event < EVENTS_PER_TASK && !this.#isStopping; event += 1) {
         await this.#append(taskId);
         await delay(PAUSE_MS);
       }
-      await this.#insist(async () => this.#end(taskId));
+      await this.#insist('endTask', async () => this.#end(taskId));
     }
   }
 
   async #append(taskId: string): Promise<void> {
     this.#written += 1;
     const name = `event ${this.#written}`;
-    const startedMs = performance.now();
-    const { outcome, detail } = await this.storage
-      .appendEvents(taskId, [{ stage: name, message: '' }])
-      .then(
-        () => ({ outcome: 'acknowledged' as const, detail: '' }),
-        (error: unknown) => ({ outcome: outcomeOf(error), detail: String(error) }),
-      );
-    this.records.appends.push({ taskId, name, outcome });
-    this.records.calls.push({
-      operation: 'appendEvents',
-      isWrite: true,
-      outcome,
-      detail,
-      startedMs,
-      durationMs: performance.now() - startedMs - this.stalls.stalledSince(startedMs),
-      limitMs: ANSWER_LIMITS_MS.single,
-    });
+    const outcome = await this.#call('appendEvents', async () =>
+      this.storage.appendEvents(taskId, [{ stage: name, message: '' }]),
+    );
+    this.appends.push({ taskId, name, outcome });
   }
 
   async #end(taskId: string): Promise<void> {
@@ -105,16 +107,29 @@ export class Appender {
     }
   }
 
-  async #insist(work: () => Promise<unknown>): Promise<void> {
-    while (
-      !(await work().then(
-        () => true,
-        () => false,
-      ))
-    ) {
+  /** Repeats it until it is acknowledged. */
+  async #insist(operation: Operation, work: () => Promise<unknown>): Promise<void> {
+    while ((await this.#call(operation, work)) !== 'acknowledged') {
       await delay(PAUSE_MS);
     }
   }
+
+  async #call(operation: Operation, work: () => Promise<unknown>): Promise<CallOutcome> {
+    const limitMs = LIMITS_MS[operation];
+    const { outcome } = await this.log.record(
+      { operation, through: 'storage', isWrite: true, limitMs },
+      async () =>
+        orHung(
+          work().then(() => ACKNOWLEDGED, failureOf),
+          this.patienceMs,
+        ),
+    );
+    return outcome;
+  }
+}
+
+function failureOf(error: unknown): CallAnswer {
+  return { outcome: outcomeOf(error), detail: String(error) };
 }
 
 function outcomeOf(error: unknown): CallOutcome {

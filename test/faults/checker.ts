@@ -1,17 +1,21 @@
-import type {
-  CallOutcome,
-  ClientRecords,
-  Evidence,
-  FaultRecord,
-  FinalState,
-  Limits,
-  StoredTask,
+import {
+  CALL_PATHS,
+  hasWrittenBetween,
+  type CallOutcome,
+  type ClientRecords,
+  type Evidence,
+  type FaultRecord,
+  type FinalState,
+  type Limits,
+  type StoredTask,
 } from './records.js';
 
 /** Holds what the clients know against what the database holds. @returns what is wrong, in words */
 export function checkEvidence(evidence: Evidence, limits: Limits): string[] {
-  const { records, final, faults, crashes, stopTookMs } = evidence;
+  const { records, final, faults, crashes, stopTookMs, isSettled } = evidence;
   return [
+    ...(faults.length === 0 ? ['no fault was injected'] : []),
+    ...(isSettled ? [] : ['the clients did not come to an end after the last fault']),
     ...checkSubmissions(records, final),
     ...checkCancels(records, final),
     ...checkDeletes(records, final),
@@ -21,6 +25,7 @@ export function checkEvidence(evidence: Evidence, limits: Limits): string[] {
     ...records.denied.map((taskId) => `task ${taskId} was acknowledged and said not to exist`),
     ...checkAnswers(records),
     ...faults.flatMap((fault) => checkFault(fault, limits)),
+    ...checkWritesAfter(faults, records),
     ...checkMemory(faults, limits),
     ...crashes.map((line) => `the service crashed or complained: ${line}`),
     ...(stopTookMs > limits.stopMs
@@ -66,10 +71,18 @@ function checkSubmissions({ submissions, deletes }: ClientRecords, final: FinalS
 function checkCancels({ cancels, deletes }: ClientRecords, final: FinalState): string[] {
   const statuses = new Map(final.tasks.map(({ taskId, status }) => [taskId, status]));
   const mayBeDeleted = new Set(deletes.map(({ name }) => name));
-  return cancels
-    .filter(({ name, outcome }) => outcome === 'acknowledged' && !mayBeDeleted.has(name))
-    .filter(({ name }) => statuses.get(name) !== 'cancelled')
-    .map(({ name }) => `task ${name} was acknowledged as cancelled and is ${statuses.get(name)}`);
+  return [...groupBy(cancels, ({ name }) => name)].flatMap(([taskId, tries]) => {
+    const status = statuses.get(taskId);
+    const outcomes = tries.map(({ outcome }) => outcome);
+    if (outcomes.includes('acknowledged')) {
+      return status === 'cancelled' || mayBeDeleted.has(taskId)
+        ? []
+        : [`task ${taskId} was acknowledged as cancelled and is ${status}`];
+    }
+    return status === 'cancelled' && outcomes.every((outcome) => outcome === 'refused')
+      ? [`the cancellation of task ${taskId} was refused and has happened`]
+      : [];
+  });
 }
 
 function checkDeletes({ deletes }: ClientRecords, final: FinalState): string[] {
@@ -154,15 +167,29 @@ function checkAnswers({ calls }: ClientRecords): string[] {
 }
 
 function checkFault(fault: FaultRecord, limits: Limits): string[] {
-  const { kind, isOutage, recoveryMs, wasNotServing, problems, stalledMs } = fault;
+  const { kind, isOutage, recoveryMs, wasNotServing, problems } = fault;
   const wrong = problems.map((problem) => `${kind}: ${problem}`);
   if (recoveryMs === null || recoveryMs > limits.recoveryMs) {
     wrong.push(`${kind}: not restored within ${limits.recoveryMs} ms, but ${recoveryMs}`);
   }
-  if (isOutage && !wasNotServing && stalledMs === 0) {
+  if (isOutage && !wasNotServing && !hidesFault(fault, limits)) {
     wrong.push(`${kind}: health went on saying SERVING`);
   }
   return wrong;
+}
+
+/** Whether the tests stood still for so much of it that health had no time to notice. */
+function hidesFault({ startedMs, overMs, stalledMs }: FaultRecord, { noticeMs }: Limits): boolean {
+  return stalledMs > 0 && overMs - startedMs - stalledMs < noticeMs;
+}
+
+/** A service that reads and says that it is well, but writes nothing any more, has not come back. */
+function checkWritesAfter(faults: readonly FaultRecord[], records: ClientRecords): string[] {
+  return faults.flatMap(({ kind, overMs }, index) =>
+    CALL_PATHS.filter(
+      (path) => !hasWrittenBetween(records, path, overMs, faults[index + 1]?.startedMs),
+    ).map((path) => `${kind}: no write through the ${path} was acknowledged afterwards`),
+  );
 }
 
 /** The first faults fill caches and pools; what grows after them does not stop. */

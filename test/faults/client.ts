@@ -1,19 +1,27 @@
 import { status, type ServiceError } from '@grpc/grpc-js';
 import { errorInfoOf, ServiceClient, type Message } from '../support/agent-clients.js';
-import type { CallOutcome, CallRecord } from './records.js';
-import type { StallDetector } from './stalls.js';
+import type { CallAnswer, CallLog } from './call-log.js';
+import type { CallOutcome } from './records.js';
 import { ANSWER_LIMITS_MS } from './world.js';
 
-/** Those that do with one statement. */
-const SINGLE = new Set(['QueryTaskStatus', 'ListTasks', 'DeleteTask']);
+/** The longest that each operation may take. */
+const LIMITS_MS = {
+  QueryTaskStatus: ANSWER_LIMITS_MS.single,
+  ListTasks: ANSWER_LIMITS_MS.single,
+  DeleteTask: ANSWER_LIMITS_MS.single,
+  SetGlobalCommonConfig: ANSWER_LIMITS_MS.pair,
+  CancelTask: ANSWER_LIMITS_MS.cancellation,
+  RunAgentInstructionAsync: ANSWER_LIMITS_MS.submission,
+} as const;
+
+type Operation = keyof typeof LIMITS_MS;
 
 /** What a fault excuses: that nothing was done, and why. */
 const REFUSALS = new Set(['UNAVAILABLE', 'LIMIT_REACHED', 'CONFLICT', 'ILLEGAL_TRANSITION']);
 const UNKNOWN = 'OUTCOME_UNKNOWN';
 
 /** What became of a call. */
-export interface CallResult {
-  readonly outcome: CallOutcome;
+export interface CallResult extends CallAnswer {
   /** Why it failed, as the error says it. */
   readonly reason: string;
   readonly answer: Message | null;
@@ -27,16 +35,15 @@ export class RecordingClient {
   /** @param patienceMs after so long a call counts as hung */
   constructor(
     address: string,
-    private readonly calls: CallRecord[],
+    private readonly log: CallLog,
     private readonly patienceMs: number,
-    private readonly stalls: StallDetector,
   ) {
     this.#agent = new ServiceClient('lybic.agent.Agent', address);
     this.#tasks = new ServiceClient('nestjs_task_storage.v1.TaskService', address);
   }
 
   async agent(
-    method: string,
+    method: Operation,
     request: object,
     isWrite: boolean,
     key?: string,
@@ -49,7 +56,7 @@ export class RecordingClient {
     );
   }
 
-  async tasks(method: string, request: object, isWrite: boolean): Promise<CallResult> {
+  async tasks(method: Operation, request: object, isWrite: boolean): Promise<CallResult> {
     return this.#record(
       method,
       isWrite,
@@ -63,37 +70,21 @@ export class RecordingClient {
   }
 
   async #record(
-    operation: string,
+    operation: Operation,
     isWrite: boolean,
     call: (deadline: number) => Promise<Message>,
   ): Promise<CallResult> {
-    const startedMs = performance.now();
-    const result = await call(Date.now() + this.patienceMs).then(
-      (answer): CallResult & { detail: string } => ({
-        outcome: 'acknowledged',
-        reason: '',
-        detail: '',
-        answer,
-      }),
-      (error: ServiceError) => failureOf(error),
+    const limitMs = LIMITS_MS[operation];
+    return this.log.record({ operation, through: 'service', isWrite, limitMs }, async () =>
+      call(Date.now() + this.patienceMs).then(
+        (answer): CallResult => ({ outcome: 'acknowledged', reason: '', detail: '', answer }),
+        (error: ServiceError) => failureOf(error),
+      ),
     );
-    const stalledMs = this.stalls.stalledSince(startedMs);
-    // Its deadline passed while nobody could answer, or hear the answer.
-    const outcome = result.outcome === 'hung' && stalledMs > 0 ? 'unknown' : result.outcome;
-    this.calls.push({
-      operation,
-      isWrite,
-      outcome,
-      detail: result.detail,
-      startedMs,
-      durationMs: performance.now() - startedMs - stalledMs,
-      limitMs: SINGLE.has(operation) ? ANSWER_LIMITS_MS.single : ANSWER_LIMITS_MS.several,
-    });
-    return { ...result, outcome };
   }
 }
 
-function failureOf(error: ServiceError): CallResult & { detail: string } {
+function failureOf(error: ServiceError): CallResult {
   const hasDetails = error.metadata.get('grpc-status-details-bin').length > 0;
   const reason = hasDetails ? errorInfoOf(error).reason : '';
   const detail = `${status[error.code]} ${reason} ${error.details}`;

@@ -10,13 +10,24 @@ import {
 } from './world.js';
 import { watchForCommit, watchForWrites } from './postgres-watchers.js';
 
-/** Something bad that happens and is over when it resolves. */
-export interface Fault {
+/** Part of a fault. @returns what went wrong beside what the clients see */
+type Step = (world: World) => Promise<string | void>;
+
+/** What a fault does, one step after the other. */
+interface Steps {
+  /** Changes what has to be changed before; the service is well again when the strike comes. */
+  readonly prepare?: Step;
+  /** Is over the moment that it resolves: the time until the service is restored counts from there. */
+  readonly strike: Step;
+  /** Looks, when the service is restored, at what nobody measures, and clears up. */
+  readonly examine?: Step;
+}
+
+/** Something bad that happens to the service. */
+export interface Fault extends Required<Steps> {
   readonly kind: string;
   /** Whether the database can be neither reached nor written meanwhile. */
   readonly isOutage: boolean;
-  /** @returns what went wrong beside what the clients see */
-  strike(world: World): Promise<readonly string[]>;
 }
 
 const SERVICE = `application_name = 'nestjs-task-storage'`;
@@ -29,15 +40,15 @@ const REFUSING_MS = 1_500;
 const LISTENER_LIMIT_MS = 10_000;
 const STANDBY_LIMIT_MS = 20_000;
 
-function fault(kind: string, isOutage: boolean, strike: (world: World) => Promise<unknown>): Fault {
-  return {
-    kind,
-    isOutage,
-    strike: async (world) => {
-      const problems = await strike(world);
-      return typeof problems === 'string' ? [problems] : [];
-    },
-  };
+const nothing: Step = async () => undefined;
+
+function fault(kind: string, isOutage: boolean, steps: Step | Steps): Fault {
+  const {
+    prepare = nothing,
+    strike,
+    examine = nothing,
+  } = typeof steps === 'function' ? { strike: steps } : steps;
+  return { kind, isOutage, prepare, strike, examine };
 }
 
 const terminate = async (primary: PostgresNode, condition: string) =>
@@ -82,9 +93,10 @@ async function setReadOnly(primary: PostgresNode, value: 'on' | 'off'): Promise<
 }
 
 /** Makes a standby that each commit waits for, so that nothing acknowledged can be lost with the primary. */
-async function addStandby(world: World): Promise<PostgresNode> {
+async function addStandby(world: World): Promise<void> {
   const { primary } = world;
-  // Postgres ends its sessions before it is copied: the shortest outage of this fault.
+  const sinceMs = performance.now();
+  // Postgres ends its sessions before it is copied.
   await primary.stop();
   const standby = await PostgresNode.copyOf(primary);
   await standby.follow(primary, 'standby');
@@ -104,23 +116,37 @@ async function addStandby(world: World): Promise<PostgresNode> {
   if (!isSynchronous) {
     throw new Error(`The standby does not follow:\n${standby.log}`);
   }
-  return standby;
+  world.spare = standby;
+  await isSoWithin(STANDBY_LIMIT_MS, () => world.load.hasWrittenSince(sinceMs));
 }
 
 async function failOver(world: World): Promise<void> {
-  const { primary, line, spareLine } = world;
-  const standby = await addStandby(world);
-  const sinceMs = performance.now();
-  await untilHealth(world, 'SERVING');
-  await isSoWithin(STANDBY_LIMIT_MS, () => world.load.hasWrittenSince(sinceMs));
+  const { primary, spare, line, spareLine } = world;
+  if (spare === null) {
+    throw new Error('There is no standby to fail over to');
+  }
   await primary.kill();
   line.cut();
   await untilHealth(world, 'NOT_SERVING');
-  await standby.query(DATABASE, 'SELECT pg_promote()');
-  world.primary = standby;
+  await spare.query(DATABASE, 'SELECT pg_promote()');
+  world.primary = spare;
+  world.spare = primary;
   world.line = spareLine;
   world.spareLine = line;
-  await primary.remove();
+}
+
+async function removeSpare(world: World): Promise<void> {
+  await world.spare?.remove();
+  world.spare = null;
+}
+
+async function usesDatabaseTime({ primary }: World): Promise<string | undefined> {
+  const rows = await primary.query(
+    DATABASE,
+    `SELECT 1 FROM agent_tasks, LATERAL (VALUES (created_at), (updated_at), (finished_at)) t (at)
+     WHERE at NOT BETWEEN now() - INTERVAL '30 minutes' AND now() + INTERVAL '1 minute'`,
+  );
+  return rows.length > 0 ? `${rows.length} times of the service's clock are stored` : undefined;
 }
 
 export const FAULTS: readonly Fault[] = [
@@ -134,16 +160,24 @@ export const FAULTS: readonly Fault[] = [
     await untilHealth(world, 'NOT_SERVING');
     await world.primary.start();
   }),
-  fault('failover', true, async (world) => {
-    await failOver(world);
-    return listenersAreBack(world);
+  fault('failover', true, {
+    prepare: addStandby,
+    strike: failOver,
+    examine: async (world) => {
+      await removeSpare(world);
+      return listenersAreBack(world);
+    },
   }),
-  fault('sessions terminated', false, async ({ primary }) => terminate(primary, 'true')),
-  fault('listener terminated', false, async (world) => {
-    if ((await terminate(world.primary, LISTENS)).length === 0) {
-      return 'nobody listened for changes';
-    }
-    return listenersAreBack(world);
+  fault('sessions terminated', false, {
+    strike: async ({ primary }) => void (await terminate(primary, 'true')),
+    examine: listenersAreBack,
+  }),
+  fault('listener terminated', false, {
+    strike: async ({ primary }) => {
+      const terminated = await terminate(primary, LISTENS);
+      return terminated.length === 0 ? 'nobody listened for changes' : undefined;
+    },
+    examine: listenersAreBack,
   }),
   fault('black hole', true, async ({ line }) => {
     line.blackHole();
@@ -196,16 +230,13 @@ export const FAULTS: readonly Fault[] = [
     await primary.query(DATABASE, 'DROP TRIGGER refuse ON agent_tasks');
   }),
   ...([1, -1] as const).map((sign) =>
-    fault(`clock an hour ${sign > 0 ? 'ahead' : 'behind'}`, false, async ({ service, primary }) => {
-      await service.shiftClock(sign * HOUR_MS);
-      await delay(WRONG_CLOCK_MS);
-      await service.shiftClock(0);
-      const rows = await primary.query(
-        DATABASE,
-        `SELECT 1 FROM agent_tasks, LATERAL (VALUES (created_at), (updated_at), (finished_at)) t (at)
-         WHERE at NOT BETWEEN now() - INTERVAL '30 minutes' AND now() + INTERVAL '1 minute'`,
-      );
-      return rows.length > 0 ? `${rows.length} times of the service's clock are stored` : undefined;
+    fault(`clock an hour ${sign > 0 ? 'ahead' : 'behind'}`, false, {
+      strike: async ({ service }) => {
+        await service.shiftClock(sign * HOUR_MS);
+        await delay(WRONG_CLOCK_MS);
+        await service.shiftClock(0);
+      },
+      examine: usesDatabaseTime,
     }),
   ),
 ];

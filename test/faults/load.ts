@@ -1,7 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Random } from '../cluster/random.js';
 import type { RecordingClient } from './client.js';
-import { newClientRecords, type ClientRecords, type SubmissionRecord } from './records.js';
+import {
+  CALL_PATHS,
+  hasWrittenBetween,
+  type ClientRecords,
+  type SubmissionRecord,
+} from './records.js';
 
 const SUBMITTERS = 4;
 const PAUSE_MS = [40, 160] as const;
@@ -14,14 +19,14 @@ const PAGE_SIZE = 20;
 
 /** Clients that submit, ask, list, cancel, delete and configure without a pause for faults. */
 export class Load {
-  readonly records: ClientRecords = newClientRecords();
   readonly #stopping = new AbortController();
   readonly #known: string[] = [];
   #running: Promise<unknown> = Promise.resolve();
   #count = 0;
 
   constructor(
-    private readonly connect: (records: ClientRecords) => RecordingClient,
+    private readonly records: ClientRecords,
+    private readonly connect: () => RecordingClient,
     private readonly random: Random,
   ) {}
 
@@ -43,12 +48,9 @@ export class Load {
     await this.#running;
   }
 
-  /** Whether a write that was begun after that moment has been acknowledged. */
+  /** Whether on each path a write that was begun after that moment has been acknowledged. */
   hasWrittenSince(sinceMs: number): boolean {
-    return this.records.calls.some(
-      ({ isWrite, outcome, startedMs }) =>
-        isWrite && outcome === 'acknowledged' && startedMs >= sinceMs,
-    );
+    return CALL_PATHS.every((path) => hasWrittenBetween(this.records, path, sinceMs));
   }
 
   async #loop(
@@ -56,7 +58,7 @@ export class Load {
     work: (client: RecordingClient, random: Random) => Promise<void>,
   ): Promise<void> {
     const random = this.random.derive(name);
-    const client = this.connect(this.records);
+    const client = this.connect();
     const { signal } = this.#stopping;
     while (!signal.aborted) {
       await work(client, random);

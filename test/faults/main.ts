@@ -23,7 +23,8 @@ const RANDOM_ROUNDS = 2;
 const LIMITS: Limits = {
   recoveryMs: 5_000,
   stopMs: 21_000,
-  memoryGrowthBytes: 40 * 1024 * 1024,
+  noticeMs: 5_000,
+  memoryGrowthBytes: 15 * 1024 * 1024,
 };
 
 function shuffled(random: Random): Fault[] {
@@ -35,13 +36,21 @@ function shuffled(random: Random): Fault[] {
   });
 }
 
+function faultNamed(name: string): Fault {
+  const found = FAULTS.find(({ kind }) => kind === name);
+  if (found === undefined) {
+    const known = FAULTS.map(({ kind }) => kind).join(', ');
+    throw new Error(`FAULTS names "${name}", which is none; write short, or some of: ${known}`);
+  }
+  return found;
+}
+
 function chosen(random: Random): readonly Fault[] {
   if (CHOICE === 'short') {
     return shuffled(random);
   }
   if (CHOICE !== '') {
-    const names = CHOICE.split(',');
-    return names.flatMap((name) => FAULTS.filter(({ kind }) => kind === name));
+    return CHOICE.split(',').map((name) => faultNamed(name.trim()));
   }
   return [...FAULTS, ...Array.from({ length: RANDOM_ROUNDS }, () => shuffled(random)).flat()];
 }

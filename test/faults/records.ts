@@ -10,9 +10,15 @@ export type CallOutcome =
   /** No answer within the patience of the client. */
   | 'hung';
 
+/** Which way a call took: through the service, or through a storage with a pool of its own. */
+export type CallPath = 'service' | 'storage';
+
+export const CALL_PATHS: readonly CallPath[] = ['service', 'storage'];
+
 /** One call of one client. */
 export interface CallRecord {
   readonly operation: string;
+  readonly through: CallPath;
   readonly isWrite: boolean;
   readonly outcome: CallOutcome;
   /** What the error said, in words; empty when there was none. */
@@ -89,10 +95,12 @@ export interface FaultRecord {
   readonly kind: string;
   /** Whether the database could not be reached or written meanwhile. */
   readonly isOutage: boolean;
-  readonly durationMs: number;
-  /** How long the machine stood still meanwhile; nobody can notice a fault then. */
+  /** On the monotonic clock of the clients. */
+  readonly startedMs: number;
+  readonly overMs: number;
+  /** For how much of it the tests stood still; nobody can notice a fault then. */
   readonly stalledMs: number;
-  /** From the end of the fault until a write was acknowledged and health said SERVING. */
+  /** From the end of the fault until a write was acknowledged on each path and health said SERVING. */
   readonly recoveryMs: number | null;
   readonly wasNotServing: boolean;
   readonly rssBytes: number;
@@ -107,6 +115,10 @@ export interface Evidence {
   readonly faults: readonly FaultRecord[];
   /** Lines of the service's output that no fault excuses, and its end. */
   readonly crashes: readonly string[];
+  /** Whether every client could settle what it did not know, and stop. */
+  readonly isSettled: boolean;
+  /** For how long the tests stood still in all. */
+  readonly stalledMs: number;
   readonly stopTookMs: number;
 }
 
@@ -114,7 +126,9 @@ export interface Evidence {
 export interface Limits {
   readonly recoveryMs: number;
   readonly stopMs: number;
-  /** How much the memory may grow from the first third of the faults to the last. */
+  /** How long health may take to say NOT_SERVING. */
+  readonly noticeMs: number;
+  /** How much more memory the last third of the faults may take than any before. */
   readonly memoryGrowthBytes: number;
 }
 
@@ -128,4 +142,21 @@ export function newClientRecords(): ClientRecords {
     appends: [],
     denied: [],
   };
+}
+
+/** Whether a write on that path that was begun in that time has been acknowledged. */
+export function hasWrittenBetween(
+  { calls }: ClientRecords,
+  path: CallPath,
+  sinceMs: number,
+  untilMs = Infinity,
+): boolean {
+  return calls.some(
+    ({ through, isWrite, outcome, startedMs }) =>
+      through === path &&
+      isWrite &&
+      outcome === 'acknowledged' &&
+      startedMs >= sinceMs &&
+      startedMs < untilMs,
+  );
 }

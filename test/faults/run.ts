@@ -5,21 +5,29 @@ import { Random } from '../cluster/random.js';
 import { startTcpProxy } from '../support/tcp-proxy.js';
 import { findFreePort } from '../support/embedded-postgres.js';
 import { Appender } from './appender.js';
+import { CallLog } from './call-log.js';
 import { RecordingClient } from './client.js';
 import type { Fault } from './faults.js';
 import { Load } from './load.js';
 import { PostgresNode } from './postgres-node.js';
-import type { Evidence, FaultRecord, FinalState } from './records.js';
+import { newClientRecords, type Evidence, type FaultRecord, type FinalState } from './records.js';
 import { ServiceUnderTest } from './service-under-test.js';
 import { StallDetector } from './stalls.js';
-import { ANSWER_LIMITS_MS, DATABASE, isSoWithin, TIMEOUTS, type World } from './world.js';
+import {
+  ANSWER_LIMITS_MS,
+  DATABASE,
+  isSoWithin,
+  TIMEOUTS,
+  untilHealth,
+  type World,
+} from './world.js';
 
 /** Whoever waits so long for one answer calls it hung. */
-const PATIENCE_MS = 4 * ANSWER_LIMITS_MS.several;
+const PATIENCE_MS = 2 * ANSWER_LIMITS_MS.submission;
 const CALM_MS = 500;
 const RECOVERY_PATIENCE_MS = 30_000;
 /** Whoever is not done by then has a call that hangs, or a service that was not restored. */
-const SETTLE_LIMIT_MS = 60_000;
+const SETTLE_LIMIT_MS = 2 * PATIENCE_MS;
 const REST_LIMIT_MS = 30_000;
 const STOP_PATIENCE_MS = 60_000;
 
@@ -59,17 +67,29 @@ export async function runFaults(options: RunOptions): Promise<RunResult> {
     SHUTDOWN_GRACE_MS: '1000',
   });
   const stalls = new StallDetector();
+  const records = newClientRecords();
+  const log = new CallLog(records.calls, stalls);
   const load = new Load(
-    (records) => new RecordingClient(service.address, records.calls, PATIENCE_MS, stalls),
+    records,
+    () => new RecordingClient(service.address, log, PATIENCE_MS),
     new Random(options.seed),
   );
   const appender = await Appender.open(
     { dist: options.dist, connectionString, ...TIMEOUTS },
-    load.records,
-    stalls,
+    records.appends,
+    log,
+    PATIENCE_MS,
   );
   const { watch, close } = service.watchHealth();
-  const world: World = { primary, line, spareLine, service, health: watch, load };
+  const world: World = {
+    primary,
+    spare: null,
+    line,
+    spareLine,
+    service,
+    health: watch,
+    load,
+  };
   load.start();
   appender.start();
   const faults: FaultRecord[] = [];
@@ -81,9 +101,9 @@ export async function runFaults(options: RunOptions): Promise<RunResult> {
       break;
     }
   }
-  await Promise.race([
-    Promise.all([load.stop(), appender.stop()]),
-    delay(SETTLE_LIMIT_MS, undefined, { ref: false }),
+  const isSettled = await Promise.race([
+    Promise.all([load.stop(), appender.stop()]).then(() => true),
+    delay(SETTLE_LIMIT_MS, false, { ref: false }),
   ]);
   const final = await readFinalState(world);
   // The end too must come when the database says nothing.
@@ -93,10 +113,12 @@ export async function runFaults(options: RunOptions): Promise<RunResult> {
   stalls.stop();
   await Promise.all([line.close(), spareLine.close(), world.primary.remove()]);
   const evidence = {
-    records: load.records,
+    records,
     final,
     faults,
     crashes: service.crashes.filter((text) => text !== 'the service ended with 0'),
+    isSettled,
+    stalledMs: stalls.stalledSince(0),
     stopTookMs: tookMs,
   };
   return { evidence, serviceLog: service.log };
@@ -109,25 +131,31 @@ function connectionStringOf(ports: readonly number[]): string {
 
 async function bear(world: World, fault: Fault, stalls: StallDetector): Promise<FaultRecord> {
   const { health, load, service } = world;
+  const unprepared = await fault.prepare(world);
   await delay(CALM_MS);
+  // What the fault before or the preparation did to it may show only now.
+  await untilHealth(world, 'SERVING');
   const healthBefore = health.statuses.length;
   const startedMs = performance.now();
-  const problems = await fault.strike(world);
+  const unstruck = await fault.strike(world);
   const overMs = performance.now();
+  const stalledMs = stalls.stalledSince(startedMs);
   const isRestored = await isSoWithin(
     RECOVERY_PATIENCE_MS,
     () => load.hasWrittenSince(overMs) && health.statuses.at(-1) === 'SERVING',
   );
   const recoveryMs = isRestored ? performance.now() - overMs - stalls.stalledSince(overMs) : null;
+  const found = await fault.examine(world);
   return {
     kind: fault.kind,
     isOutage: fault.isOutage,
-    durationMs: overMs - startedMs,
-    stalledMs: stalls.stalledSince(startedMs),
+    startedMs,
+    overMs,
+    stalledMs,
     recoveryMs,
     wasNotServing: health.statuses.slice(healthBefore).includes('NOT_SERVING'),
     rssBytes: (await service.measureMemory()).rss,
-    problems,
+    problems: [unprepared, unstruck, found].filter((problem) => problem !== undefined),
   };
 }
 
@@ -135,9 +163,9 @@ function describe(fault: FaultRecord | undefined): string {
   if (fault === undefined) {
     return '';
   }
-  const { kind, durationMs, recoveryMs, problems } = fault;
+  const { kind, startedMs, overMs, recoveryMs, problems } = fault;
   const recovery = recoveryMs === null ? 'not restored' : `restored in ${recoveryMs.toFixed(0)} ms`;
-  return [`${kind}: ${durationMs.toFixed(0)} ms, ${recovery}`, ...problems].join('; ');
+  return [`${kind}: ${(overMs - startedMs).toFixed(0)} ms, ${recovery}`, ...problems].join('; ');
 }
 
 const taskRows = z.array(

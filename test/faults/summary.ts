@@ -21,7 +21,7 @@ function byKind(faults: readonly FaultRecord[]): ReadonlyMap<string, readonly Fa
 /** The lines that a run is told in. */
 export function summarize(
   seed: number,
-  { records, faults, stopTookMs }: Evidence,
+  { records, faults, stopTookMs, stalledMs }: Evidence,
   violations: readonly string[],
 ): string[] {
   const { calls, submissions } = records;
@@ -48,7 +48,7 @@ export function summarize(
     `reads: ${count('acknowledged', false)} answered, ${count('refused', false)} refused`,
     `longest answer: ${seconds(longest.durationMs)} (${longest.operation}); not answered: ${calls.filter(({ outcome }) => outcome === 'hung').length}`,
     `memory of the service after each fault, in MB: ${memory.join(' ')}`,
-    `the machine stood still for ${seconds(faults.reduce((sum, { stalledMs }) => sum + stalledMs, 0))}, which is not counted`,
+    `the machine stood still for ${seconds(stalledMs)}, which is not counted`,
     `stopped while the database said nothing, in ${seconds(stopTookMs)}`,
     `violations ${violations.length}`,
     ...violations.slice(0, 50),

@@ -19,6 +19,8 @@ const STATEMENT_MS =
   2 * TIMEOUTS.connectTimeoutMs + TIMEOUTS.statementTimeoutMs + CLIENT_PATIENCE_MS;
 /** How long a repeated submission waits to hear what became of the one before; a constant of the agent. */
 const DOUBT_MS = 5_000;
+/** How long a cancellation waits for the end of a run; a constant of the agent. */
+const CANCEL_MS = 5_000;
 
 /** A machine that is busy with other things takes longer. */
 const BUSY_MS = 1_000;
@@ -27,8 +29,14 @@ const BUSY_MS = 1_000;
 export const ANSWER_LIMITS_MS = {
   /** To what sends one statement, after which it has its answer or has failed. */
   single: STATEMENT_MS + BUSY_MS,
+  /** To what reads, and writes what it has changed. */
+  pair: 2 * STATEMENT_MS + BUSY_MS,
+  /** To what reads, and writes twice. */
+  triple: 3 * STATEMENT_MS + BUSY_MS,
+  /** To what waits for the end of a run, and writes one itself. */
+  cancellation: CANCEL_MS + STATEMENT_MS + BUSY_MS,
   /** To what reads, waits for what is in doubt, and writes. */
-  several: 2 * STATEMENT_MS + DOUBT_MS + BUSY_MS,
+  submission: 2 * STATEMENT_MS + DOUBT_MS + BUSY_MS,
 } as const;
 
 /** Longer than every time-out. */
@@ -42,6 +50,8 @@ const HEALTH_LIMIT_MS = 12_000;
 export interface World {
   /** The server that takes writes; another one after a failover. */
   primary: PostgresNode;
+  /** The standby before a failover, and what is left of the server before afterwards. */
+  spare: PostgresNode | null;
   /** The line that leads to it. */
   line: TcpProxy;
   /** Where nothing listens, until there is a standby. */
