@@ -1,4 +1,5 @@
 import { ConsoleLogger, type LogLevel } from '@nestjs/common';
+import { inspect } from 'node:util';
 
 /** From the least to the most, with the names of the original service and those of Nest. */
 const LEVELS: readonly { readonly nest: LogLevel; readonly names: readonly string[] }[] = [
@@ -19,8 +20,20 @@ const START_FAILURE = 'ExceptionHandler';
  */
 const NOT_PRINTABLE = /[\p{Cc}\p{Zl}\p{Zp}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
 
+/** Before a line that goes on with a message, so that it is not taken for a line of the log. */
+const INDENT = '    ';
+
 function escaped(character: string): string {
   return character === '\n' ? '\\n' : `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+}
+
+function printable(text: string): string {
+  return text.replace(NOT_PRINTABLE, escaped);
+}
+
+/** All lines but the first are indented, because the message of an error is part of its stack. */
+function printableLines(text: string): string {
+  return text.split('\n').map(printable).join(`\n${INDENT}`);
 }
 
 /** Logs to the console; quiet about Nest's own wiring while the service starts. */
@@ -38,16 +51,17 @@ export class ServiceLogger extends ConsoleLogger {
   /** Ids, instructions and what programs say come from strangers, who must not write lines of the log. */
   protected override resolveMessage(message: unknown): unknown {
     const resolved = super.resolveMessage(message);
-    return typeof resolved === 'string' ? resolved.replace(NOT_PRINTABLE, escaped) : resolved;
+    return typeof resolved === 'string' ? printable(resolved) : printableLines(inspect(resolved));
   }
 
-  /** Indented, because the message of an error is part of its stack. */
+  protected override formatContext(context: string): string {
+    return super.formatContext(printable(context));
+  }
+
   protected override printStackTrace(stack: string | undefined): void {
-    if (stack === undefined) {
-      return;
+    if (stack !== undefined) {
+      super.printStackTrace(`${INDENT}${printableLines(stack)}`);
     }
-    const lines = stack.split('\n').map((line) => `    ${line.replace(NOT_PRINTABLE, escaped)}`);
-    super.printStackTrace(lines.join('\n'));
   }
 
   /** What stops the start is told by whoever started it, in one sentence instead of a stack. */

@@ -26,6 +26,22 @@ async function whatTheProgramSees(
 }
 
 describe('createCommandAgentRunner', () => {
+  it('masks what variables hold whose names or URLs speak of a secret, and no other', async () => {
+    const variables = {
+      DB_PWD: 'database-pass',
+      DATABASE_URL: 'postgres://me:url-pass-word@host/db',
+      GIT_AUTHOR_NAME: 'Ada Lovelace',
+      KEYBOARD_LAYOUT: 'en-US-dvorak',
+      SSH_AUTH_SOCK: '/tmp/agent.1',
+    };
+    const settings = { AGENT_ENV_ALLOW: Object.keys(variables).join() };
+    const seen = await whatTheProgramSees(settings, { PATH: process.env['PATH'], ...variables });
+    expect(seen).toMatchObject([
+      { ...variables, DB_PWD: '********', DATABASE_URL: 'postgres://********@host/db' },
+      expect.anything(),
+    ]);
+  });
+
   it('makes no runner when AGENT_COMMAND is not set', () => {
     expect(create({})).toBeNull();
     expect(create({ AGENT_COMMAND: '  ' })).toBeNull();

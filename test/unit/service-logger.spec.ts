@@ -51,6 +51,23 @@ describe('ServiceLogger', () => {
     expect(written.join('')).not.toContain('\u001b[2K');
   });
 
+  it.each([
+    ['an error', new Error(`for task\n${FORGED}\u001b[2K`)],
+    ['an error within an object', { error: new Error(`for task\n${FORGED}\u001b[2K`) }],
+  ])('indents %s', (_what, message) => {
+    logger.error(message);
+    const [first, ...lines] = written.join('').trimEnd().split('\n');
+    expect(first).not.toContain(FORGED);
+    expect(lines.some((line) => line.includes(FORGED))).toBe(true);
+    expect(lines.every((line) => line.startsWith('    '))).toBe(true);
+    expect(written.join('')).not.toContain('\u001b[2K');
+  });
+
+  it('writes one line for a context with a line break', () => {
+    logger.log('message', `Context\n${FORGED}`);
+    expect(written.join('').trimEnd().split('\n')).toHaveLength(1);
+  });
+
   it('leaves other characters as they are', () => {
     logger.log('Grüße, 任务 🦊 "a" \\n', 'Context');
     expect(written.join('')).toContain('Grüße, 任务 🦊 "a" \\n');

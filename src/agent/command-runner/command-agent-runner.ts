@@ -1,6 +1,8 @@
 import type { AgentOutcome, AgentRun, AgentRunner } from '../agent-runner.js';
 import { runMasked } from '../redaction/run-masked.js';
 import { QuotedSecrets } from '../supervisor/quoted-secrets.js';
+import { isSecretName } from '../wire/secret-names.js';
+import { secretsOfEndpoint } from '../wire/secrets.js';
 import { AgentProcess, type AgentExit, type AgentProcessOptions } from './agent-process.js';
 import { LineSplitter } from './line-splitter.js';
 import { RunReport } from './run-report.js';
@@ -8,14 +10,17 @@ import { RunReport } from './run-report.js';
 /** Longer lines are cut: what a program writes never fills the memory. */
 const MAXIMUM_LINE_BYTES = 1024 * 1024;
 
-/** The names of variables that speak of a secret. */
-const SECRET_NAME = /key|token|secret|passw|credential|auth/i;
+/** Their names sound like a secret, and they are paths. */
+const NO_SECRETS: ReadonlySet<string> = new Set(['PWD', 'SSH_AUTH_SOCK']);
 
 /** What the program may quote of its environment, which is no business of who submits tasks. */
 function secretVariables(environment: NodeJS.ProcessEnv): readonly string[] {
-  return Object.entries(environment).flatMap(([name, value]) =>
-    value !== undefined && SECRET_NAME.test(name) ? [value] : [],
-  );
+  return Object.entries(environment).flatMap(([name, value = '']) => {
+    if (isSecretName(name) && !NO_SECRETS.has(name)) {
+      return [value];
+    }
+    return value.includes('://') ? secretsOfEndpoint(value) : [];
+  });
 }
 
 /** The options of {@link CommandAgentRunner}. */
