@@ -32,6 +32,9 @@ const LOG_LEVELS = [
   'fatal',
 ] as const;
 
+/** A day. Timers take no more than 2_147_483_647 ms, the 20 s included that the service adds. */
+const MAX_SHUTDOWN_GRACE_MS = 86_400_000;
+
 /** The width of the lease column, less the name of one start. */
 const MAX_INSTANCE_ID_CHARACTERS = 200;
 
@@ -80,7 +83,7 @@ export interface AgentModuleOptions extends AgentLimitOptions {
    * 200 characters. Default: the name of the host and the number of the process.
    */
   instanceId?: string | undefined;
-  /** How long tasks may go on when the service is stopped, in ms. Default 10000. */
+  /** How long tasks may go on when the service is stopped, in ms, at most a day. Default 10000. */
   shutdownGraceMs?: number | undefined;
 }
 
@@ -125,7 +128,7 @@ export const agentParsers = {
       error: `write at most ${MAX_INSTANCE_ID_CHARACTERS} characters`,
     },
   ),
-  shutdownGraceMs: integer({ minimum: 0, maximum: MAX_INTEGER, defaultValue: 10_000 }),
+  shutdownGraceMs: integer({ minimum: 0, maximum: MAX_SHUTDOWN_GRACE_MS, defaultValue: 10_000 }),
   ...agentLimitParsers,
 };
 

@@ -100,6 +100,10 @@ describe('AgentModule', () => {
     await expect(start(globalStorage(storage), AgentModule.forRoot(options))).rejects.toThrow(
       /maxTasks is "0"; write a whole number.*logLevel is "LOUD".*shutdownGraceMs is "-1"/,
     );
+    // A timer for more than that would go off at once.
+    await expect(
+      start(globalStorage(storage), AgentModule.forRoot({ shutdownGraceMs: 86_400_001 })),
+    ).rejects.toThrow('shutdownGraceMs is "86400001"; write a whole number from 0 to 86400000');
     const instanceId = 'x'.repeat(201);
     await expect(
       start(globalStorage(storage), AgentModule.forRoot({ instanceId })),

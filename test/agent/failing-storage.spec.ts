@@ -5,6 +5,7 @@ import { TaskStorageError, type TaskStorageErrorCode } from '../../src/task/erro
 import { errorInfoOf, statusOf } from '../support/agent-clients.js';
 import { startAgentService, type AgentService } from '../support/agent-service.js';
 import { eventually } from '../support/eventually.js';
+import { createGate } from '../support/gate.js';
 import { interceptStorage, type InterceptedStorage } from '../support/intercepted-storage.js';
 import { forgetfulStorage, type ForgetfulStorage } from '../support/lost-answers.js';
 import { ManualClock } from '../support/manual-clock.js';
@@ -168,10 +169,43 @@ describe('A service whose storage fails', () => {
     const cancellation = statusOf(service.agent.call('CancelTask', { taskId: run.taskId }));
     await run.aborted;
     await clock.advance(10_000);
-    expect((await cancellation).code).toBe(status.UNAVAILABLE);
+    // Its end is stored when the storage is back.
+    expect(errorInfoOf(await cancellation).reason).toBe('OUTCOME_UNKNOWN');
     faulty.intercept(null);
     await clock.advance(5_000);
     expect((await stream.ended).at(-1)).toMatchObject({ stage: 'cancelled' });
+  });
+
+  it('does not say that there is no task while it is not known of an earlier submission', async () => {
+    const doubt = createGate();
+    let reads = 0;
+    faulty.intercept(async (operation) => {
+      if (operation === 'createTask') {
+        throw new TaskStorageError('UNAVAILABLE', DRIVER_WORDS);
+      }
+      reads += operation === 'getTask' ? 1 : 0;
+      if (operation === 'getTask' && reads === 2) {
+        // What became of the creation is asked for.
+        await doubt.opened;
+      }
+    });
+    const submit = async () =>
+      statusOf(
+        service.agent.call(
+          'RunAgentInstructionAsync',
+          { instruction: 'run' },
+          { 'idempotency-key': 'key' },
+        ),
+      );
+    expect((await submit()).code).toBe(status.UNAVAILABLE);
+    const repeated = submit();
+    await eventually(
+      () => reads,
+      (count) => count === 3,
+    );
+    await clock.advance(5_000);
+    expect(errorInfoOf(await repeated).reason).toBe('OUTCOME_UNKNOWN');
+    doubt.open();
   });
 });
 

@@ -1,8 +1,9 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import { InvalidTaskError, TaskStorageError } from '../../src/task/errors.js';
+import { InvalidTaskError, OutcomeUnknownError, TaskStorageError } from '../../src/task/errors.js';
 import { REQUEST } from '../support/agent-parts.js';
 import { LEASE_MS, SupervisedAgent } from '../support/supervised-agent.js';
 
+const AWAY = new TaskStorageError('UNAVAILABLE', 'The storage is away');
 const CONFUSED = new TaskStorageError('INTERNAL', 'The storage is confused');
 
 describe('A supervisor whose storage is slow or refuses', () => {
@@ -52,6 +53,29 @@ describe('A supervisor whose storage is slow or refuses', () => {
     expect((await agent.stagesOf(taskId)).at(-1)).toBe('error');
     expect(await agent.storage.countActiveTasks()).toBe(0);
     expect(await agent.operationsWithin(60_000)).toEqual([]);
+  });
+
+  it('does not know whether a task is cancelled whose end is not stored in time', async () => {
+    const { taskId } = await agent.supervisor.submit(agent.scope, REQUEST);
+    await agent.runner.next();
+    agent.refuse('updateTask', 8, AWAY);
+    const cancellation = agent.supervisor.cancel(agent.scope, taskId);
+    const [told] = await Promise.allSettled([cancellation, agent.clock.advance(6_000)]);
+    expect(told).toMatchObject({ status: 'rejected', reason: expect.any(OutcomeUnknownError) });
+    await agent.clock.advance(60_000);
+    expect((await agent.stagesOf(taskId)).at(-1)).toBe('cancelled');
+  });
+
+  it('does not say that nothing was changed when only the storage of the end was heard of', async () => {
+    const { taskId } = await agent.supervisor.submit(agent.scope, REQUEST);
+    await agent.runner.next();
+    const end = agent.holdBack('updateTask');
+    const cancellation = agent.supervisor.cancel(agent.scope, taskId);
+    await end.reached;
+    agent.refuse('updateTask', 1, AWAY);
+    end.letGo();
+    await expect(cancellation).rejects.toThrow(OutcomeUnknownError);
+    expect((await agent.storage.getTask(taskId))?.status).toBe('cancelled');
   });
 
   it('gives up a task that the storage refuses to end when the service stops', async () => {

@@ -1,4 +1,4 @@
-import { IllegalTransitionError, TaskStorageError } from '../../task/errors.js';
+import { IllegalTransitionError, OutcomeUnknownError } from '../../task/errors.js';
 import { isTerminal } from '../../task/task-lifecycle.js';
 import { AgentError, ServiceStoppingError } from '../agent-errors.js';
 import type { AgentRunner } from '../agent-runner.js';
@@ -6,6 +6,7 @@ import type { Cancellation } from '../cancellation.js';
 import { isInScope, type TaskScope } from '../task-scope.js';
 import type { RunAgentInstruction } from '../wire/agent-requests.js';
 import { endsWithin } from './alarm.js';
+import { isUnavailable } from './storage-retry.js';
 import { cancelled } from './task-ending.js';
 import { terminalEvent } from './task-record.js';
 import type { TaskRun } from './task-run.js';
@@ -52,13 +53,16 @@ export class TaskSupervisor {
     return this.#submitter.submit(scope, request, idempotencyKey, runner, () => this.#assertOpen());
   }
 
-  /** @throws {TaskStorageError} `UNAVAILABLE` when the end could not be stored in time */
+  /**
+   * @throws {OutcomeUnknownError} when the run was stopped, and its end may be stored by now or later on
+   * @throws {TaskStorageError} `UNAVAILABLE` when the storage refused, and nothing was changed
+   */
   async cancel(scope: TaskScope, taskId: string): Promise<Cancellation> {
     const { clock } = this.context;
     const run = this.#runIn(scope, taskId);
     const stoppedHere = run?.stop(cancelled()) ?? false;
     if (run !== undefined && !(await endsWithin(clock, CANCEL_LIMIT_MS, run.recorded))) {
-      throw new TaskStorageError('UNAVAILABLE', `The end of task ${taskId} is not stored yet`);
+      throw new OutcomeUnknownError(`The end of task ${taskId} is not stored yet`);
     }
     try {
       const { status, finalState } = cancelled();
@@ -69,12 +73,14 @@ export class TaskSupervisor {
       );
       return { kind: found ? 'cancelled' : 'unknown' };
     } catch (error) {
-      if (!(error instanceof IllegalTransitionError) || !isTerminal(error.from)) {
-        throw error;
+      if (error instanceof IllegalTransitionError && isTerminal(error.from)) {
+        return stoppedHere && error.from === 'cancelled'
+          ? { kind: 'cancelled' }
+          : { kind: 'ended-before', status: error.from };
       }
-      return stoppedHere && error.from === 'cancelled'
-        ? { kind: 'cancelled' }
-        : { kind: 'ended-before', status: error.from };
+      throw stoppedHere && isUnavailable(error)
+        ? new OutcomeUnknownError(error.message, { cause: error.cause })
+        : error;
     }
   }
 

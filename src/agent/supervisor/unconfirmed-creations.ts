@@ -1,5 +1,5 @@
 import { Logger } from '@nestjs/common';
-import { TaskStorageError } from '../../task/errors.js';
+import { OutcomeUnknownError } from '../../task/errors.js';
 import { describeError } from '../describe-error.js';
 import { endsWithin } from './alarm.js';
 import { retryWhileUnavailable } from './storage-retry.js';
@@ -28,7 +28,7 @@ export class UnconfirmedCreations {
    * Waits until it is known what became of a creation.
    *
    * @returns `false` when there is no doubt about the task
-   * @throws {TaskStorageError} `UNAVAILABLE` when the storage does not say it in time
+   * @throws {OutcomeUnknownError} when the storage does not say it in time
    */
   async settled(taskId: string): Promise<boolean> {
     const doubt = this.#doubts.get(taskId);
@@ -36,8 +36,7 @@ export class UnconfirmedCreations {
       return false;
     }
     if (!(await endsWithin(this.context.clock, DOUBT_LIMIT_MS, doubt))) {
-      throw new TaskStorageError(
-        'UNAVAILABLE',
+      throw new OutcomeUnknownError(
         `Whether an earlier submission has created task ${taskId} is not known yet; try again`,
       );
     }
