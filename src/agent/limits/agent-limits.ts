@@ -17,7 +17,7 @@ export const agentLimitParsers = {
   maxInstructionBytes: integer({ minimum: 1, maximum: MAX_FIELD_BYTES, defaultValue: MIB }),
   maxFieldBytes: integer({ minimum: KIB, maximum: MAX_FIELD_BYTES, defaultValue: 32 * MIB }),
   maxStages: integer({ minimum: 1, maximum: 1_000_000, defaultValue: 10_000 }),
-  maxStageBytes: integer({ minimum: KIB, maximum: 16 * MIB, defaultValue: 64 * KIB }),
+  maxStageBytes: integer({ minimum: KIB, maximum: MIB, defaultValue: 64 * KIB }),
   maxStreams: integer({ minimum: 1, maximum: 1_000_000, defaultValue: 500 }),
 };
 

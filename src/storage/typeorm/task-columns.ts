@@ -61,7 +61,7 @@ function asArray(columns: readonly string[]): string {
  * because as a `bigint` the time `infinity` of one row would fail the statement for all.
  */
 export function selectTime(column: string): string {
-  return `EXTRACT(EPOCH FROM ${column}) * 1000000`;
+  return `EXTRACT(EPOCH FROM ${column})::numeric * 1000000`;
 }
 
 /** The place of each field in the array, in either view. */
