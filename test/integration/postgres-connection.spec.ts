@@ -60,6 +60,10 @@ describe('a connection string', () => {
       { connectionString: 'postgres://u:s3cret@h1,h2/d?host=h3' },
       'or a host parameter beside it; write one such as postgresql://',
     ],
+    [
+      { connectionString: 'postgres://u:s3cret@h/d?host=h1,h2&port=1,2' },
+      'has several hosts or ports in its parameters; write them before the database, such as postgresql://',
+    ],
     [{ connectionString: 'postgres://u:s3cret%@h/d' }, 'percent-encode the user and the password'],
     [
       { connectionString: 'postgres://u:s3cret@h/d', migrations: JSON.parse('"manuel"') },

@@ -1,4 +1,7 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { createPostgresTaskStorage } from '../../src/storage/typeorm/index.js';
 import type { TaskStorage } from '../../src/task/task-storage.js';
 import { startPostgres, type PostgresServer } from '../support/embedded-postgres.js';
@@ -158,4 +161,33 @@ it('connects to hosts that are slow, within the whole time-out', async () => {
     async () => storage.ping().catch((error: unknown) => error),
     (answer) => answer === undefined,
   );
+});
+
+describe('a password file', () => {
+  const { PGPASSFILE } = process.env;
+  let folder: string;
+
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'password-file-'));
+  });
+
+  afterEach(async () => {
+    process.env['PGPASSFILE'] = PGPASSFILE ?? '';
+    await rm(folder, { recursive: true });
+  });
+
+  it('gives the password of the host that takes writes', async () => {
+    const [first, second] = lines;
+    first.cut();
+    process.env['PGPASSFILE'] = join(folder, 'passwords');
+    await writeFile(
+      process.env['PGPASSFILE'],
+      `127.0.0.1:${first.port}:*:postgres:of-another-host\n127.0.0.1:${second.port}:*:postgres:postgres\n`,
+      { mode: 0o600 },
+    );
+    const hosts = connectionString(first.port, second.port).replace(':postgres@', '@');
+    const storage = await createPostgresTaskStorage({ connectionString: hosts, connectRetryMs: 0 });
+    opened.push(storage);
+    expect(await storage.createTask(newTask)).toBe(true);
+  });
 });

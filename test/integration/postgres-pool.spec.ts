@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
+import { DataSource } from 'typeorm';
 import { createPostgresTaskStorage } from '../../src/storage/typeorm/index.js';
+import { PostgresConnection } from '../../src/storage/typeorm/postgres-connection.js';
 import type { TaskStorage } from '../../src/task/task-storage.js';
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.js';
 import { createTestDatabase, type TestDatabase } from '../support/test-database.js';
@@ -69,4 +71,18 @@ it('gives a connection back that is made when nobody waits for it any more', asy
     storage.runExclusively('d', async () => 'both'),
   );
   expect(both).toEqual({ ran: true, value: { ran: true, value: 'both' } });
+});
+
+it('closes though the pool was ended by somebody else', async () => {
+  const dataSource = await new DataSource({
+    type: 'postgres',
+    url: database.connectionString,
+  }).initialize();
+  const pool: unknown = Reflect.get(dataSource.driver, 'master');
+  if (typeof pool !== 'object' || pool === null || !('end' in pool)) {
+    throw new Error('The data source has no pool');
+  }
+  const { end } = pool;
+  await (typeof end === 'function' ? Reflect.apply(end, pool, []) : null);
+  await expect(new PostgresConnection(dataSource, true).close()).resolves.toBeUndefined();
 });

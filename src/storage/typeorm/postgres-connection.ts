@@ -132,10 +132,9 @@ export class PostgresConnection {
     // The pool waits for those that are out for as long as they are.
     this.#taken.forEach(({ client }) => endClient(client));
     if (this.ownsDataSource && this.dataSource.isInitialized) {
-      const destroyed = this.dataSource.destroy();
-      await Promise.race([destroyed, delay(POOL_LIMIT_MS, undefined, { ref: false })]);
       // What is left ends by its own time-outs.
-      destroyed.catch(() => undefined);
+      const destroyed = this.dataSource.destroy().catch(() => undefined);
+      await Promise.race([destroyed, delay(POOL_LIMIT_MS, undefined, { ref: false })]);
     }
   }
 

@@ -111,6 +111,11 @@ function resolveSource(options: PostgresTaskStorageOptions): ResolvedPostgresOpt
       `connectionString (POSTGRES_CONNECTION_STRING) is not a Postgres URL; write one such as ${EXAMPLE}`,
     );
   }
+  if (urls.some(hasListAsParameter)) {
+    throw misconfigured(
+      `connectionString (POSTGRES_CONNECTION_STRING) has several hosts or ports in its parameters; write them before the database, such as ${LIST_EXAMPLE}`,
+    );
+  }
   if (!urls.every(isDecodable)) {
     throw misconfigured(
       'connectionString (POSTGRES_CONNECTION_STRING) has a % that is not part of an escape; percent-encode the user and the password, % as %25',
@@ -125,6 +130,12 @@ function hasOneHost(url: string): boolean {
   }
   const { hostname, searchParams } = new URL(url);
   return hostname !== '' && !searchParams.has('host') && !searchParams.has('port');
+}
+
+/** The other form of libpq (`?host=a,b`), which node-postgres takes for the name of one host. */
+function hasListAsParameter(url: string): boolean {
+  const { searchParams } = new URL(url);
+  return ['host', 'port'].some((name) => searchParams.get(name)?.includes(','));
 }
 
 function between(option: string, value: number, minimum: number, maximum: number): number {

@@ -164,9 +164,13 @@ function remainingMs(deadlineMs: number): number {
   return remaining;
 }
 
-function leadTo(client: pg.Client, { host, port }: WritableHost): void {
-  client.host = host;
-  client.port = port;
+function leadTo(client: pg.Client, target: WritableHost): void {
+  Object.assign(client, target);
+  // By these the driver looks the password up (.pgpass).
+  const parameters: unknown = Reflect.get(client, 'connectionParameters');
+  if (typeof parameters === 'object' && parameters !== null) {
+    Object.assign(parameters, target);
+  }
 }
 
 function isWritable(answer: unknown): boolean {
