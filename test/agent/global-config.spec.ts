@@ -213,38 +213,6 @@ describeAgentService(
       });
     });
 
-    it('keeps the credentials of an endpoint that were stored before it refused them', async () => {
-      const apiEndpoint = 'https://user:pass-word@host/v1';
-      const stageModelConfig = { groundingModel: { modelName: 'm', apiEndpoint } };
-      const { settings } = suite.storage;
-      const version = (await settings.getSetting('global_common_config'))?.version ?? 0;
-      await settings.putSetting('global_common_config', { stageModelConfig }, version);
-      const read = await call('GetGlobalCommonConfig');
-      const shown = read.stageModelConfig.groundingModel;
-      expect(shown).toMatchObject({ apiEndpoint: `https://${MASK}@host/v1` });
-      await call('SetGlobalCommonConfig', { commonConfig: read });
-      await call('SetGlobalGroundingLLMConfig', { llmConfig: shown });
-      await call('SetGlobalEmbeddingLLMConfig', { llmConfig: { modelName: 'e' } });
-      expect(await effectiveConfig()).toMatchObject({ stageModelConfig });
-    });
-
-    it('takes no mask of an endpoint for another one', async () => {
-      for (const apiEndpoint of [`https://${MASK}@host`, `https://host/?key=${MASK}`]) {
-        const error = await statusOf(
-          call('SetGlobalGroundingLLMConfig', { llmConfig: { apiEndpoint } }),
-        );
-        expect(error.details).toContain('llmConfig.apiEndpoint carries credentials or their masks');
-      }
-    });
-
-    it('takes an endpoint with parameters that only look like secrets', async () => {
-      const apiEndpoint = 'https://host/v1?max_tokens=4096&author=bob&monkey=2&design=x';
-      await call('SetGlobalGroundingLLMConfig', { llmConfig: { apiEndpoint } });
-      expect(await effectiveConfig()).toMatchObject({
-        stageModelConfig: { groundingModel: { apiEndpoint } },
-      });
-    });
-
     it('sends no key to another account than it was set for, for a mask in a request either', async () => {
       await call('SetGlobalCommonConfig', { commonConfig });
       const authorizationInfo = { orgID: 'org-1', apiKey: MASK, apiEndpoint: 'https://elsewhere' };

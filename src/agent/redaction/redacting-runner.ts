@@ -3,10 +3,9 @@ import { isPlainObject, type JsonObject } from '../../task/json.js';
 import type { AgentOutcome, AgentProgress, AgentRun, AgentRunner } from '../agent-runner.js';
 import { storableJson } from '../storable-text.js';
 import { QuotedSecrets } from '../supervisor/quoted-secrets.js';
+import { PROGRESS_FIELDS } from '../supervisor/task-progress.js';
 import type { RedactionRules } from './redaction-rules.js';
 import { runMasked } from './run-masked.js';
-
-const PROGRESS_FIELDS = ['executionStatistics', 'conversationHistory', 'sandboxInfo'] as const;
 
 /**
  * A runner whose tasks tell nothing of what the rules name: those fields are masked in the progress

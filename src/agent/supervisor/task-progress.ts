@@ -11,7 +11,12 @@ export type TaskProgress = Pick<
   'executionStatistics' | 'conversationHistory' | 'sandboxInfo'
 >;
 
-const FIELDS = ['executionStatistics', 'conversationHistory', 'sandboxInfo'] as const;
+/** The names of {@link TaskProgress}. */
+export const PROGRESS_FIELDS = [
+  'executionStatistics',
+  'conversationHistory',
+  'sandboxInfo',
+] as const;
 
 /**
  * Copies what a runner saves. A field with a value that JSON cannot say is left out whole, and keeps
@@ -26,7 +31,7 @@ export function storableProgress(
   onDropped: (problem: string) => void,
 ): TaskProgress {
   const storable: TaskProgress = {};
-  for (const field of FIELDS) {
+  for (const field of PROGRESS_FIELDS) {
     const value = progress[field] ?? undefined;
     try {
       if (value !== undefined) {

@@ -88,13 +88,7 @@ const OPTIONAL_PARTS: readonly CreatePart[] = [
 
 /** Which of the parts any of the creations asks for, as bits. */
 function partsOf(creations: readonly Creation[]): number {
-  let given = 0;
-  for (const creation of creations) {
-    OPTIONAL_PARTS.forEach(({ isGiven }, index) => {
-      given |= isGiven(creation) ? 2 ** index : 0;
-    });
-  }
-  return given;
+  return bitsOf(OPTIONAL_PARTS.map(({ isGiven }) => creations.some(isGiven)));
 }
 
 /**

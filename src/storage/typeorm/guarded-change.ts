@@ -3,6 +3,7 @@ import { ACTIVE_STATUSES, isTerminal, predecessorsOf } from '../../task/task-lif
 import type { TaskUpdates } from '../../task/task.js';
 import type { WriteGuards } from '../../task/write-guards.js';
 import type { InputColumn } from './input-rows.js';
+import { bitsOf } from './prepared-texts.js';
 import type { FieldValues } from './task-fields.js';
 
 /** A change of one task: everything that must hold is checked in the statement that writes. */
@@ -66,10 +67,11 @@ export const GUARDS: readonly Guard[] = [
 
 /** Which guards any of the changes asks for, as bits. */
 export function guardsOf(changes: readonly GuardedChange[]): number {
-  return GUARDS.reduce((used, { columns: [column] }, index) => {
-    const isUsed = changes.some((change) => (column?.read(change) ?? null) !== null);
-    return isUsed ? used | (2 ** index) : used;
-  }, 0);
+  return bitsOf(
+    GUARDS.map(({ columns: [column] }) =>
+      changes.some((change) => (column?.read(change) ?? null) !== null),
+    ),
+  );
 }
 
 /** The statuses that the task may have now, or `null` when any will do. */
