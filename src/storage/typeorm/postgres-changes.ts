@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto';
 import type { TaskChange, TaskChanges } from '../../task/task-change.js';
 import { ChangeListener } from './change-listener.js';
 import { ChangeNotifier } from './change-notifier.js';
-import { isFrom, MISSED, packPayloads, readPayload } from './change-payload.js';
+import { isFrom, isQuestion, MISSED, questionOf, readPayload } from './change-payload.js';
+import { OtherListeners, type AskingTimes } from './other-listeners.js';
 import type { PostgresConnection } from './postgres-connection.js';
 import type { ChangeAnnouncer } from './postgres-context.js';
 import type { SqlStatement } from './sql-parameters.js';
@@ -13,6 +14,7 @@ export class PostgresChanges implements TaskChanges, ChangeAnnouncer {
   readonly #sender = randomBytes(6).toString('base64url');
   readonly #notifier: ChangeNotifier;
   readonly #listener: ChangeListener;
+  readonly #others: OtherListeners;
   readonly #listening = new Set<{ readonly listener: (change: TaskChange) => void }>();
   #announced: TaskChange[] = [];
 
@@ -20,14 +22,23 @@ export class PostgresChanges implements TaskChanges, ChangeAnnouncer {
     connection: PostgresConnection,
     private readonly channel: string,
     onWarning: (message: string) => void,
+    times?: AskingTimes,
   ) {
     this.#notifier = new ChangeNotifier(this.#sender, async (payloads) =>
       connection.send(this.#notification(payloads)),
     );
-    const hello = this.#notification(packPayloads(this.#sender, []));
-    this.#listener = new ChangeListener(connection, channel, hello, {
+    const question = this.#notification([questionOf(this.#sender)]);
+    const ask = (): void => {
+      // Without an answer it asks again.
+      connection.send(question).catch(() => undefined);
+    };
+    this.#others = new OtherListeners(ask, undefined, times);
+    this.#listener = new ChangeListener(connection, channel, question, {
       onPayload: (payload) => this.#receive(payload),
-      onLive: () => this.#emit(MISSED),
+      onLive: () => {
+        this.#others.begin();
+        this.#emit(MISSED);
+      },
       onWarning,
     });
   }
@@ -45,7 +56,9 @@ export class PostgresChanges implements TaskChanges, ChangeAnnouncer {
   }
 
   announce(change: TaskChange): void {
-    this.#notifier.add(change);
+    if (!this.#listener.isLive || this.#others.mayListen()) {
+      this.#notifier.add(change);
+    }
     if (this.#listening.size > 0 && this.#announced.push(change) === 1) {
       // Whoever made the change goes on first.
       setImmediate(() => this.#emitAnnounced());
@@ -74,7 +87,18 @@ export class PostgresChanges implements TaskChanges, ChangeAnnouncer {
   }
 
   #receive(payload: string): void {
-    if (!isFrom(this.#sender, payload)) {
+    if (isFrom(this.#sender, payload)) {
+      if (isQuestion(payload)) {
+        this.#others.noteAsked();
+      }
+      return;
+    }
+    if (this.#others.noteOther()) {
+      this.#notifier.add(MISSED);
+    }
+    if (isQuestion(payload)) {
+      this.#notifier.answer();
+    } else {
       readPayload(payload).forEach((change) => this.#emit(change));
     }
   }
