@@ -90,32 +90,34 @@ const KEPT_BY_THE_STORAGE = new Set([
   'finishedAt',
 ]);
 
-function assertKnownFields(source: object, known: object, subject: string): void {
-  for (const key of Reflect.ownKeys(source)) {
-    if (typeof key === 'symbol' || !Object.hasOwn(known, key)) {
-      throw new InvalidTaskError(
-        String(key).slice(0, 80),
-        typeof key === 'string' && KEPT_BY_THE_STORAGE.has(key)
-          ? `is kept by the storage; leave it out of ${subject}`
-          : `is not a field of ${subject}; known are ${Object.keys(known).join(', ')}`,
-      );
-    }
+/** @throws {InvalidTaskError} when the key is not among the known fields */
+function assertKnownField<T extends object>(
+  key: string | symbol,
+  known: T,
+  subject: string,
+): asserts key is Extract<keyof T, string> {
+  if (typeof key === 'symbol' || !Object.hasOwn(known, key)) {
+    throw new InvalidTaskError(
+      String(key).slice(0, 80),
+      typeof key === 'string' && KEPT_BY_THE_STORAGE.has(key)
+        ? `is kept by the storage; leave it out of ${subject}`
+        : `is not a field of ${subject}; known are ${Object.keys(known).join(', ')}`,
+    );
   }
 }
 
-/** Drops fields that are `undefined`, which is how TypeScript callers leave a field out. */
-function definedFields(source: Record<string, unknown>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(source).filter(([, value]) => value !== undefined));
-}
-
+/** Leaves out fields that are `undefined`, which is how TypeScript callers leave a field out. */
 function parseFields<T extends object>(
   source: Record<string, unknown>,
   parsers: FieldParsers<T>,
+  subject: string,
 ): Partial<T> {
   const parsed: Partial<T> = {};
-  for (const key in parsers) {
-    if (Object.hasOwn(source, key)) {
-      parsed[key] = parsers[key](source[key], key);
+  for (const key of Reflect.ownKeys(source)) {
+    assertKnownField(key, parsers, subject);
+    const value = source[key];
+    if (value !== undefined) {
+      parsed[key] = parsers[key](value, key);
     }
   }
   return parsed;
@@ -144,7 +146,9 @@ function parseField<T>(
  */
 export function parseNewTask(task: unknown, scope: string | null): ParsedNewTask {
   assertRecord(task, 'task');
-  assertKnownFields(task, NEW_TASK_PARSERS, 'a new task');
+  for (const key of Reflect.ownKeys(task)) {
+    assertKnownField(key, NEW_TASK_PARSERS, 'a new task');
+  }
   const tenantId = task['tenantId'] ?? scope ?? DEFAULT_TENANT_ID;
   if (scope !== null && tenantId !== scope) {
     throw new InvalidTaskError('tenantId', 'is not the tenant of this storage; leave it out');
@@ -170,8 +174,7 @@ export function parseNewTask(task: unknown, scope: string | null): ParsedNewTask
 /** @throws {InvalidTaskError} naming the field */
 export function parseTaskUpdates(updates: unknown): TaskUpdates {
   assertRecord(updates, 'updates');
-  assertKnownFields(updates, UPDATE_PARSERS, 'an update');
-  return parseFields<TaskUpdates>(definedFields(updates), UPDATE_PARSERS);
+  return parseFields<TaskUpdates>(updates, UPDATE_PARSERS, 'an update');
 }
 
 /** @throws {InvalidTaskError} when no task can have this id */

@@ -21,14 +21,13 @@ const COLUMNS: readonly InputColumn<AppendedEvent>[] = [
 export function eventsOf(
   rows: readonly { readonly events: readonly NewTaskEvent[] }[],
 ): readonly AppendedEvent[] {
-  return rows.flatMap(({ events }, row) =>
-    events.map(({ stage, message }, place) => ({
-      row: row + 1,
-      place: place + 1,
-      stage,
-      message,
-    })),
-  );
+  const appended: AppendedEvent[] = [];
+  rows.forEach(({ events }, row) => {
+    events.forEach(({ stage, message }, place) => {
+      appended.push({ row: row + 1, place: place + 1, stage, message });
+    });
+  });
+  return appended;
 }
 
 /** How many events a statement adds, as far as its text depends on it. */

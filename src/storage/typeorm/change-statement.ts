@@ -8,14 +8,13 @@ import {
 import {
   endsTask,
   GUARDS,
-  guardsOf,
   OF_TENANT,
   type ChangeColumn,
   type Guard,
   type GuardedChange,
 } from './guarded-change.js';
 import { inputText, inputValues } from './input-rows.js';
-import { bitsOf, PreparedTexts } from './prepared-texts.js';
+import { bitsOf, givenBits, givenParts, PreparedTexts } from './prepared-texts.js';
 import type { SchemaNames } from './schema-names.js';
 import type { SqlStatement } from './sql-parameters.js';
 import { fieldColumns, type FieldColumn } from './task-fields.js';
@@ -48,10 +47,14 @@ function flagsOf({ updates, values }: GuardedChange): number {
   if (updates === null) {
     return 0;
   }
-  return UPDATE_FIELDS.filter(({ name }) => values[name] !== undefined).reduce(
-    (flags, { flag }) => flags | flag,
-    UPDATES | (endsTask(updates) ? ENDS : 0) | (updates.status === 'running' ? STARTS : 0),
-  );
+  let flags =
+    UPDATES | (endsTask(updates) ? ENDS : 0) | (updates.status === 'running' ? STARTS : 0);
+  for (const { name, flag } of UPDATE_FIELDS) {
+    if (values[name] !== undefined) {
+      flags |= flag;
+    }
+  }
+  return flags;
 }
 
 /**
@@ -73,21 +76,20 @@ export function changeTasks(
   changes: readonly GuardedChange[],
   mode: ChangeMode,
 ): SqlStatement {
-  const flags = changes.map(flagsOf);
-  const allFlags = flags.reduce((all, some) => all | some, 0);
+  const [firstFlags = 0, ...otherFlags] = changes.map(flagsOf);
   const events = eventsOf(changes);
   const shape: ChangeShape = {
     isSingle: changes.length === 1,
-    isUniform: flags.every((some) => some === allFlags),
+    isUniform: otherFlags.every((flags) => flags === firstFlags),
     mode,
-    flags: allFlags,
-    guards: guardsOf(changes),
+    flags: otherFlags.reduce((all, flags) => all | flags, firstFlags),
+    guards: givenBits(GUARDS, changes),
     events: shapeOf(events),
   };
   const { text, name, columns } = statements.of(names, shapeBits(shape), () =>
     writeStatement(names, shape),
   );
-  return { text, name, values: [...inputValues(columns, changes), ...eventValues(events)] };
+  return { text, name, values: inputValues(columns, changes).concat(eventValues(events)) };
 }
 
 /** All that the text of the statement depends on. */
@@ -152,7 +154,7 @@ function columnsOf(
 
 function writeStatement(names: SchemaNames, shape: ChangeShape): ChangeStatement {
   const { isSingle, mode, flags, events } = shape;
-  const guards = GUARDS.filter((_, index) => shape.guards & (2 ** index));
+  const guards = givenParts(GUARDS, shape.guards);
   const columns = columnsOf(shape, guards);
   const input = inputText('input', columns, isSingle, 0);
   const ofTenant = guards.includes(OF_TENANT) ? `AND ${OF_TENANT.condition}` : '';

@@ -11,7 +11,13 @@ import {
 } from './appended-events.js';
 import { inputText, inputValues, type InputColumn } from './input-rows.js';
 import { CLAIM_TIME } from './lease-statements.js';
-import { bitsOf, PreparedTexts } from './prepared-texts.js';
+import {
+  bitsOf,
+  givenBits,
+  givenParts,
+  PreparedTexts,
+  type OptionalPart,
+} from './prepared-texts.js';
 import type { SchemaNames } from './schema-names.js';
 import type { SqlStatement } from './sql-parameters.js';
 import { fieldColumns, type FieldColumn, type FieldValues } from './task-fields.js';
@@ -23,9 +29,7 @@ export interface Creation extends ParsedCreateOptions {
   readonly values: FieldValues;
 }
 
-/** Something that a creation may ask for, and that costs nothing where none does. */
-interface CreatePart {
-  readonly isGiven: (creation: Creation) => boolean;
+interface CreatePart extends OptionalPart<Creation> {
   readonly columns: readonly InputColumn<Creation>[];
   /** From columns of the table to what a row of the input puts there. */
   readonly written: Readonly<Record<string, string>>;
@@ -86,11 +90,6 @@ const OPTIONAL_PARTS: readonly CreatePart[] = [
   },
 ];
 
-/** Which of the parts any of the creations asks for, as bits. */
-function partsOf(creations: readonly Creation[]): number {
-  return bitsOf(OPTIONAL_PARTS.map(({ isGiven }) => creations.some(isGiven)));
-}
-
 /**
  * Inserts tasks, each id named once, unless the id is taken or, with a limit, unless that many are
  * active. All have the same limits. Without a limit it answers a row with the `task_id` for each that
@@ -105,18 +104,16 @@ export function insertTasks(names: SchemaNames, creations: readonly Creation[]):
     isSingle: creations.length === 1,
     hasLimit: limits !== null,
     events: shapeOf(events),
-    given: partsOf(creations),
+    given: givenBits(OPTIONAL_PARTS, creations),
   };
   const { text, name, columns } = statements.of(names, shapeBits(shape), () =>
     writeStatement(names, shape),
   );
-  const limitValues =
-    limits === null ? [] : [limits.maxActiveTasks, limits.maxActiveTasksPerTenant];
-  return {
-    text,
-    name,
-    values: [...inputValues(columns, creations), ...eventValues(events), ...limitValues],
-  };
+  const values = inputValues(columns, creations).concat(eventValues(events));
+  if (limits !== null) {
+    values.push(limits.maxActiveTasks, limits.maxActiveTasksPerTenant);
+  }
+  return { text, name, values };
 }
 
 /** All that the text of the statement depends on. */
@@ -139,7 +136,7 @@ interface CreateStatement {
 const statements = new PreparedTexts<CreateStatement>();
 
 function writeStatement(names: SchemaNames, shape: CreateShape): CreateStatement {
-  const given = OPTIONAL_PARTS.filter((_, index) => shape.given & (2 ** index));
+  const given = givenParts(OPTIONAL_PARTS, shape.given);
   const parts = [...REQUIRED_PARTS, ...given];
   const columns = parts.flatMap((part) => part.columns);
   const written = Object.fromEntries(parts.flatMap((part) => Object.entries(part.written)));

@@ -8,8 +8,13 @@ import { harmsOthers } from './postgres-errors.js';
 import { selectByIds, type WantedTask } from './read-statements.js';
 import { CreationRefusals, refusalOfChange } from './refusals.js';
 import type { SchemaNames } from './schema-names.js';
-import type { SqlStatement } from './sql-parameters.js';
-import { StatementGatherer, type Outcome, type Sharing } from './statement-gatherer.js';
+import {
+  StatementGatherer,
+  type GathererLimits,
+  type Outcome,
+  type SendTogether,
+  type Sharing,
+} from './statement-gatherer.js';
 import { sizeOf } from './task-fields.js';
 import { readNumber, readText } from './task-rows.js';
 
@@ -50,28 +55,26 @@ export class GatheredCalls {
       maxSingle,
       waitLimitMs,
     };
-    const readLimits = { ...limits, minBeside: MIN_READS_BESIDE };
+    const gather = <Request, Answer>(
+      send: SendTogether<Request, Answer>,
+      special: Partial<GathererLimits> = {},
+    ) => new StatementGatherer(send, { ...limits, ...special }, harmsOthers);
+    const reads = { minBeside: MIN_READS_BESIDE };
     this.#reads = {
-      full: new StatementGatherer(async (tasks, how) => this.#read('full', tasks, how), readLimits),
-      summary: new StatementGatherer(
-        async (tasks, how) => this.#read('summary', tasks, how),
-        readLimits,
-      ),
+      full: gather((tasks, how) => this.#read('full', tasks, how), reads),
+      summary: gather((tasks, how) => this.#read('summary', tasks, how), reads),
     };
-    this.#creations = new StatementGatherer(async (tasks) => this.#create(tasks), limits);
-    this.#limitedCreations = new StatementGatherer(
-      async (tasks) => this.#createLimited(tasks),
+    this.#creations = gather((tasks) => this.#create(tasks));
+    this.#limitedCreations = gather(
+      (tasks) => this.#createLimited(tasks),
       // They take turns at one lock anyway, and keep their order unless a connection is dead.
-      { ...limits, maxShared: 1, maxSlow: 1, slowAfterMs: 1_000, maxSingle: 1 },
+      { maxShared: 1, maxSlow: 1, slowAfterMs: 1_000, maxSingle: 1 },
     );
-    this.#changes = new StatementGatherer(
-      async (changes, how) => this.#change(changes, how),
-      limits,
-    );
+    this.#changes = gather((changes, how) => this.#change(changes, how));
   }
 
   /** @returns the row, or `null` when there is no such task */
-  async get(wanted: WantedTask, view: TaskView): Promise<SqlRow | null> {
+  get(wanted: WantedTask, view: TaskView): Promise<SqlRow | null> {
     return this.#reads[view].run({ request: wanted, key: null, group: '', bytes: CALL_BYTES });
   }
 
@@ -134,81 +137,50 @@ export class GatheredCalls {
     });
     // A single task keeps nobody waiting, however large it is.
     const readsLarge = sharing !== 'shared' || unique.length === 1;
-    return this.#apart(wanted, async () => {
-      const rows = await this.connection.send(selectByIds(this.names, view, unique, readsLarge));
-      const found = new Map(rows.map((row) => [readNumber(row, 'position'), row]));
-      return places.map((position) => {
-        const row = found.get(position) ?? null;
-        return row?.['task'] === null ? ALONE : answered(row);
-      });
+    const rows = await this.connection.send(selectByIds(this.names, view, unique, readsLarge));
+    const found = new Map(rows.map((row) => [readNumber(row, 'position'), row]));
+    return places.map((position) => {
+      const row = found.get(position) ?? null;
+      return row?.['task'] === null ? ALONE : answered(row);
     });
   }
 
   async #create(creations: readonly Creation[]): Promise<readonly Outcome<Created>[]> {
-    return this.#apart(creations, async () => {
-      const statement = insertTasks(this.names, creations);
-      if (creations.length === 1) {
-        return [answered((await this.connection.write(statement)) === 1)];
-      }
-      const rows = await this.connection.send(statement);
-      const created = new Set(rows.map((row) => readText(row, 'task_id')));
-      return creations.map(({ task }) => answered(created.has(task.taskId)));
-    });
+    const statement = insertTasks(this.names, creations);
+    if (creations.length === 1) {
+      return [answered((await this.connection.write(statement)) === 1)];
+    }
+    const rows = await this.connection.send(statement);
+    const created = new Set(rows.map((row) => readText(row, 'task_id')));
+    return creations.map(({ task }) => answered(created.has(task.taskId)));
   }
 
   async #createLimited(creations: readonly Creation[]): Promise<readonly Outcome<Created>[]> {
-    return this.#apart(creations, async () => {
-      const rows = await this.connection.transaction(lockAdmission(this.names), async (send) =>
-        send(insertTasks(this.names, creations)),
-      );
-      const refusals = new CreationRefusals();
-      return creations.map((creation, index) => answered(refusals.judge(creation, rows[index])));
-    });
+    const rows = await this.connection.transaction(lockAdmission(this.names), async (send) =>
+      send(insertTasks(this.names, creations)),
+    );
+    const refusals = new CreationRefusals();
+    return creations.map((creation, index) => answered(refusals.judge(creation, rows[index])));
   }
 
   async #change(
     changes: readonly GuardedChange[],
     sharing: Sharing,
   ): Promise<readonly Outcome<SqlRow | null>[]> {
-    return this.#apart(changes, async () => {
-      const statement = changeTasks(this.names, changes, CHANGE_MODES[sharing]);
-      if (sharing === 'single') {
-        const row = await this.#changeSingle(changes, statement);
-        // Why nothing was changed is asked with a statement that costs more.
-        return [row === undefined ? ALONE : answered(row)];
+    const statement = changeTasks(this.names, changes, CHANGE_MODES[sharing]);
+    if (sharing === 'single') {
+      // Why nothing was changed is asked with a statement that costs more.
+      const hasEvents = changes.some(({ events }) => events.length > 0);
+      if (!hasEvents) {
+        return [(await this.connection.write(statement)) === 0 ? ALONE : answered({})];
       }
-      const rows = await this.connection.send(statement);
-      return rows.map((row) =>
-        row['passed_over'] === true ? PATIENTLY : answered(row['met'] === true ? row : null),
-      );
-    });
-  }
-
-  /** @returns what a change that came by itself answered, or `undefined` when nothing was changed */
-  async #changeSingle(
-    [change]: readonly GuardedChange[],
-    statement: SqlStatement,
-  ): Promise<SqlRow | undefined> {
-    if (change?.events.length === 0) {
-      return (await this.connection.write(statement)) === 0 ? undefined : {};
+      const [row] = await this.connection.send(statement);
+      return [row === undefined ? ALONE : answered(row)];
     }
-    const [row] = await this.connection.send(statement);
-    return row;
-  }
-
-  /** Sends calls one by one whose statement failed for the sake of one of them. */
-  async #apart<Answer>(
-    calls: readonly unknown[],
-    send: () => Promise<readonly Outcome<Answer>[]>,
-  ): Promise<readonly Outcome<Answer>[]> {
-    try {
-      return await send();
-    } catch (error) {
-      if (calls.length > 1 && harmsOthers(error)) {
-        return calls.map(() => ALONE);
-      }
-      throw error;
-    }
+    const rows = await this.connection.send(statement);
+    return rows.map((row) =>
+      row['passed_over'] === true ? PATIENTLY : answered(row['met'] === true ? row : null),
+    );
   }
 }
 
@@ -228,8 +200,9 @@ function answered<Answer>(answer: Answer): Outcome<Answer> {
 }
 
 function bytesOf({ values, events }: Pick<GuardedChange, 'values' | 'events'>): number {
-  return events.reduce(
-    (bytes, { stage, message }) => bytes + stage.length + message.length,
-    CALL_BYTES + sizeOf(values),
-  );
+  let bytes = CALL_BYTES + sizeOf(values);
+  for (const { stage, message } of events) {
+    bytes += stage.length + message.length;
+  }
+  return bytes;
 }

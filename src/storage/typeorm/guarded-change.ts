@@ -3,7 +3,6 @@ import { ACTIVE_STATUSES, isTerminal, predecessorsOf } from '../../task/task-lif
 import type { TaskUpdates } from '../../task/task.js';
 import type { WriteGuards } from '../../task/write-guards.js';
 import type { InputColumn } from './input-rows.js';
-import { bitsOf } from './prepared-texts.js';
 import type { FieldValues } from './task-fields.js';
 
 /** A change of one task: everything that must hold is checked in the statement that writes. */
@@ -24,12 +23,14 @@ export type ChangeColumn = InputColumn<GuardedChange>;
 
 /** Something that must hold of a row. Whoever has waited for its lock sees it as it is then. */
 export interface Guard {
+  readonly isGiven: (change: GuardedChange) => boolean;
   readonly columns: readonly ChangeColumn[];
   /** Holds for a change that does not ask for it, whose columns are `NULL`. */
   readonly condition: string;
 }
 
 export const OF_TENANT: Guard = {
+  isGiven: ({ tenantId }) => tenantId !== null,
   columns: [{ name: 'tenant_id', type: 'varchar', read: ({ tenantId }) => tenantId }],
   condition: '(input.tenant_id IS NULL OR task.tenant_id = input.tenant_id)',
 };
@@ -37,10 +38,12 @@ export const OF_TENANT: Guard = {
 export const GUARDS: readonly Guard[] = [
   OF_TENANT,
   {
+    isGiven: ({ expectedVersion }) => expectedVersion !== null,
     columns: [{ name: 'version', type: 'int', read: ({ expectedVersion }) => expectedVersion }],
     condition: '(input.version IS NULL OR task.version = input.version)',
   },
   {
+    isGiven: ({ updates, events }) => updates?.status !== undefined || events.length > 0,
     // As text, because an array of arrays must have the same length everywhere.
     columns: [
       {
@@ -52,6 +55,7 @@ export const GUARDS: readonly Guard[] = [
     condition: `(input.allowed IS NULL OR task.status = ANY (string_to_array(input.allowed, ' ')))`,
   },
   {
+    isGiven: ({ lease }) => lease !== null,
     columns: [
       { name: 'lease_owner', type: 'varchar', read: ({ lease }) => lease?.owner ?? null },
       { name: 'attempt', type: 'int', read: ({ lease }) => lease?.attempt ?? null },
@@ -60,19 +64,11 @@ export const GUARDS: readonly Guard[] = [
       OR (task.lease_owner = input.lease_owner AND task.attempt = input.attempt))`,
   },
   {
+    isGiven: ({ expectedSequence }) => expectedSequence !== null,
     columns: [{ name: 'sequence', type: 'int', read: ({ expectedSequence }) => expectedSequence }],
     condition: '(input.sequence IS NULL OR task.last_event_sequence = input.sequence)',
   },
 ];
-
-/** Which guards any of the changes asks for, as bits. */
-export function guardsOf(changes: readonly GuardedChange[]): number {
-  return bitsOf(
-    GUARDS.map(({ columns: [column] }) =>
-      changes.some((change) => (column?.read(change) ?? null) !== null),
-    ),
-  );
-}
 
 /** The statuses that the task may have now, or `null` when any will do. */
 export function allowedStatuses({

@@ -6,7 +6,7 @@ import type { SqlStatement } from './sql-parameters.js';
 
 /** What is used of a node-postgres client that came out of a pool. */
 export interface PostgresClient extends EventEmitter {
-  query(query: object, callback: (error: unknown, answer: unknown) => void): unknown;
+  query(query: object, tell: Tell<unknown>): unknown;
   end(): Promise<void>;
   release(isBroken: boolean): void;
 }
@@ -18,9 +18,12 @@ export interface TakenClient {
   readonly release: (isBroken: boolean) => unknown;
 }
 
+/** Is told an error, or what there is without one. */
+type Tell<T> = (error: unknown, value: T) => void;
+
 /** What is used of a pool of node-postgres. */
 interface PostgresPool extends EventEmitter {
-  connect(): Promise<unknown>;
+  connect(tell: Tell<unknown>): unknown;
 }
 
 /** Those that have been looked at: a look costs more than a statement may. */
@@ -29,11 +32,25 @@ const clients = new WeakSet<object>();
 
 /**
  * Takes a client from the pool of a data source. Directly, because a query runner for each statement
- * costs more than the statement.
+ * costs more than the statement; and with callbacks, because promises cost as much as the rest of it.
  */
-export async function takeClient({ driver }: DataSource): Promise<TakenClient> {
-  const client = toHeardClient(await toHeardPool(driver).connect());
-  return { client, release: (isBroken) => client.release(isBroken) };
+export function takeClient(
+  { driver }: DataSource,
+  use: (client: PostgresClient) => void,
+  fail: (error: unknown) => void,
+): void {
+  toHeardPool(driver).connect((error, client) => {
+    try {
+      if (error) {
+        fail(error);
+      } else {
+        use(toHeardClient(client));
+      }
+    } catch (thrown) {
+      // Nobody catches what is thrown in a callback of the driver.
+      fail(thrown);
+    }
+  });
 }
 
 /**
@@ -121,21 +138,14 @@ const asText = (text: string): string => text;
 /** Our own, because an application may have told the driver to parse in its own way. */
 export const OWN_TYPES = { getTypeParser: (oid: number) => PARSERS.get(oid) ?? asText };
 
-/**
- * Sends a query, prepared once on each connection. With a callback, because the driver's own promises
- * cost more.
- */
-export async function sendPrepared(
+/** Sends a query, prepared once on each connection. */
+export function sendPrepared(
   client: PostgresClient,
   { text, name, values }: SqlStatement,
-): Promise<unknown> {
+  tell: Tell<unknown>,
+): void {
   const prepared = name === undefined ? prepareText(text) : { text, name };
-  return sendQuery(client, {
-    text: prepared.text,
-    name: prepared.name,
-    values,
-    types: OWN_TYPES,
-  });
+  client.query({ text: prepared.text, name: prepared.name, values, types: OWN_TYPES }, tell);
 }
 
 /** Sends a query as node-postgres takes it. */
@@ -143,7 +153,12 @@ export async function sendQuery(
   client: Pick<PostgresClient, 'query'>,
   query: object,
 ): Promise<unknown> {
+  return answerTo((tell) => client.query(query, tell));
+}
+
+/** What is told, as a promise. */
+export async function answerTo<T>(ask: (tell: Tell<T>) => unknown): Promise<T> {
   return new Promise((resolve, reject) => {
-    client.query(query, (error, answer) => (error ? reject(error) : resolve(answer)));
+    ask((error, value) => (error ? reject(error) : resolve(value)));
   });
 }

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { DataSource } from 'typeorm';
 import { TaskStorageError } from '../../task/errors.js';
 import {
+  answerTo,
   sendPrepared,
   sendQuery,
   takeClient,
@@ -41,7 +42,8 @@ const POOL_LIMIT_MS = 1_000;
 /** The way to the database: every failure comes out as a {@link TaskStorageError}. */
 export class PostgresConnection {
   #isClosed = false;
-  readonly #taken = new Set<TakenClient>();
+  /** Few at once, so that looking through them costs less than a set. */
+  readonly #taken: PostgresClient[] = [];
 
   /** @param ownsDataSource whether closing the storage closes the data source too */
   constructor(
@@ -56,17 +58,30 @@ export class PostgresConnection {
     return countOf(await this.#query(statement));
   }
 
-  async #query(statement: SqlStatement): Promise<unknown> {
-    const taken = await this.#take(takeClient);
-    let isBroken = false;
-    try {
-      return await sendPrepared(taken.client, statement);
-    } catch (error) {
-      isBroken = isConnectionGone(error);
-      throw READS.test(statement.text) ? toTaskStorageError(error) : toWriteError(error);
-    } finally {
-      void this.#giveBack(taken, isBroken);
-    }
+  #query(statement: SqlStatement): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      this.#assertOpen();
+      const send = (client: PostgresClient): void => {
+        let isOver = false;
+        this.#taken.push(client);
+        sendPrepared(client, statement, (error, answer) => {
+          // The driver tells of a statement that it could not write, and once more of its end.
+          if (isOver) {
+            return;
+          }
+          isOver = true;
+          this.#forget(client);
+          if (error) {
+            client.release(isConnectionGone(error));
+            reject(READS.test(statement.text) ? toTaskStorageError(error) : toWriteError(error));
+          } else {
+            client.release(false);
+            resolve(answer);
+          }
+        });
+      };
+      takeClient(this.dataSource, send, (error) => reject(toTaskStorageError(error)));
+    });
   }
 
   /**
@@ -75,7 +90,7 @@ export class PostgresConnection {
    * @param first SQL without parameters that is sent along with the beginning of the transaction
    */
   async transaction<T>(first: string, work: (send: SendStatement) => Promise<T>): Promise<T> {
-    return this.#withClient(takeClient, async (client) => {
+    return this.#withClient(takeAny, async (client) => {
       try {
         // Said, because a database may have another default, under which a statement that has waited
         // for a lock still sees what was there before the wait.
@@ -126,11 +141,11 @@ export class PostgresConnection {
     }
     this.#isClosed = true;
     const deadline = performance.now() + limitMs;
-    while (this.#taken.size > 0 && performance.now() < deadline) {
+    while (this.#taken.length > 0 && performance.now() < deadline) {
       await delay(CLOSE_POLL_MS);
     }
     // The pool waits for those that are out for as long as they are.
-    this.#taken.forEach(({ client }) => endClient(client));
+    this.#taken.forEach(endClient);
     if (this.ownsDataSource && this.dataSource.isInitialized) {
       // What is left ends by its own time-outs.
       const destroyed = this.dataSource.destroy().catch(() => undefined);
@@ -142,32 +157,37 @@ export class PostgresConnection {
     take: (dataSource: DataSource) => Promise<TakenClient>,
     work: (client: OpenClient) => Promise<T>,
   ): Promise<T> {
-    const taken = await this.#take(take);
-    const client = new OpenClient(taken.client);
+    this.#assertOpen();
+    const { client, release } = await take(this.dataSource).catch((error: unknown) => {
+      throw toTaskStorageError(error);
+    });
+    this.#taken.push(client);
+    const open = new OpenClient(client);
     try {
-      return await work(client);
+      return await work(open);
     } finally {
-      await this.#giveBack(taken, client.isBroken);
+      this.#forget(client);
+      await release(open.isBroken);
     }
   }
 
-  async #take(take: (dataSource: DataSource) => Promise<TakenClient>): Promise<TakenClient> {
+  #assertOpen(): void {
     if (this.#isClosed) {
       throw new TaskStorageError('UNAVAILABLE', 'The storage is closed');
     }
-    try {
-      const taken = await take(this.dataSource);
-      this.#taken.add(taken);
-      return taken;
-    } catch (error) {
-      throw toTaskStorageError(error);
-    }
   }
 
-  #giveBack(taken: TakenClient, isBroken: boolean): unknown {
-    this.#taken.delete(taken);
-    return taken.release(isBroken);
+  #forget(client: PostgresClient): void {
+    this.#taken.splice(this.#taken.indexOf(client), 1);
   }
+}
+
+async function takeAny(dataSource: DataSource): Promise<TakenClient> {
+  return new Promise((resolve, reject) => {
+    const use = (client: PostgresClient): void =>
+      resolve({ client, release: (isBroken) => client.release(isBroken) });
+    takeClient(dataSource, use, reject);
+  });
 }
 
 /** A client on which several statements are sent. */
@@ -177,7 +197,7 @@ class OpenClient {
   constructor(readonly client: PostgresClient) {}
 
   readonly send: SendStatement = async (statement) =>
-    rowsOf(await this.#guard(sendPrepared(this.client, statement)));
+    rowsOf(await this.#guard(answerTo((tell) => sendPrepared(this.client, statement, tell))));
 
   /** Runs SQL that has no parameters and answers nothing. */
   async run(text: string): Promise<void> {

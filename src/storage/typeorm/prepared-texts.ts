@@ -31,9 +31,34 @@ export function prepareText(text: string): PreparedText {
   return prepared;
 }
 
-/** What holds, as one number. */
+/** What holds, as one number; of at most 31 things. */
 export function bitsOf(flags: readonly boolean[]): number {
-  return flags.reduce((bits, flag, index) => (flag ? bits | (2 ** index) : bits), 0);
+  let bits = 0;
+  for (let index = 0; index < flags.length; index += 1) {
+    bits |= flags[index] === true ? 1 << index : 0;
+  }
+  return bits;
+}
+
+/** Something that a row may ask for, and that costs nothing where none does. */
+export interface OptionalPart<Row> {
+  readonly isGiven: (row: Row) => boolean;
+}
+
+/** Which of the parts any of the rows asks for, as bits. */
+export function givenBits<Row>(parts: readonly OptionalPart<Row>[], rows: readonly Row[]): number {
+  let bits = 0;
+  for (const row of rows) {
+    for (let index = 0; index < parts.length; index += 1) {
+      bits |= parts[index]?.isGiven(row) === true ? 1 << index : 0;
+    }
+  }
+  return bits;
+}
+
+/** The parts that {@link givenBits} says are asked for. */
+export function givenParts<Part>(parts: readonly Part[], bits: number): readonly Part[] {
+  return parts.filter((_, index) => bits & (1 << index));
 }
 
 /**

@@ -65,18 +65,20 @@ export class StatementGatherer<Request, Answer> {
   #isClosed = false;
   #whenIdle: (() => void)[] = [];
 
+  /** @param harmsOthers whether a statement failed for the sake of one call, so that all go alone */
   constructor(
     private readonly sendTogether: SendTogether<Request, Answer>,
     private readonly limits: GathererLimits,
+    private readonly harmsOthers: (error: unknown) => boolean = () => false,
   ) {}
 
   /** @throws {TaskStorageError} `UNAVAILABLE` when it could not be sent in time, or too many wait */
-  async run(call: GatheredCall<Request>): Promise<Answer> {
-    if (this.#isClosed) {
-      throw new TaskStorageError('UNAVAILABLE', 'The storage is closed');
-    }
-    this.#waiting.assertRoom(call.bytes);
+  run(call: GatheredCall<Request>): Promise<Answer> {
     return new Promise((resolve, reject) => {
+      if (this.#isClosed) {
+        throw new TaskStorageError('UNAVAILABLE', 'The storage is closed');
+      }
+      this.#waiting.assertRoom(call.bytes);
       this.#waiting.add({ call, resolve, reject, since: performance.now() });
       this.#schedule();
     });
@@ -145,10 +147,7 @@ export class StatementGatherer<Request, Answer> {
     const calls = this.#waiting.takeShare(Math.min(share, MAX_SHARE));
     const statement = { since: performance.now() };
     this.#shared.add(statement);
-    void this.#send(calls, 'shared').finally(() => {
-      this.#shared.delete(statement);
-      this.#afterSending();
-    });
+    void this.#send(calls, 'shared', () => this.#shared.delete(statement));
   }
 
   #isWithoutSingle(): boolean {
@@ -158,10 +157,7 @@ export class StatementGatherer<Request, Answer> {
 
   #sendSingle(calls: readonly WaitingCall<Request, Answer>[], how: 'single' | Aside): void {
     this.#single[how] += 1;
-    void this.#send(calls, how).finally(() => {
-      this.#single[how] -= 1;
-      this.#afterSending();
-    });
+    void this.#send(calls, how, () => (this.#single[how] -= 1));
   }
 
   #afterSending(): void {
@@ -171,16 +167,24 @@ export class StatementGatherer<Request, Answer> {
     this.#noteIdle();
   }
 
-  async #send(calls: readonly WaitingCall<Request, Answer>[], sharing: Sharing): Promise<void> {
+  /** @param end is called when the statement is over */
+  async #send(
+    calls: readonly WaitingCall<Request, Answer>[],
+    sharing: Sharing,
+    end: () => unknown,
+  ): Promise<void> {
     this.#lastShare = calls.length;
     let outcomes: readonly Outcome<Answer>[];
     try {
       const requests = calls.map(({ call }) => call.request);
       outcomes = await this.sendTogether(requests, sharing);
     } catch (error) {
-      outcomes = calls.map(() => ({ kind: 'error', error }));
+      const isOfOne = calls.length > 1 && this.harmsOthers(error);
+      outcomes = calls.map(() => (isOfOne ? { kind: 'alone' } : { kind: 'error', error }));
     }
+    end();
     calls.forEach((call, index) => this.#settle(call, outcomes[index], sharing));
+    this.#afterSending();
   }
 
   #settle(

@@ -1,4 +1,4 @@
-import { TASK_JSON_FIELDS, type Task } from '../../task/task.js';
+import type { Task } from '../../task/task.js';
 import type { InputColumn } from './input-rows.js';
 import { isJsonField, TASK_COLUMNS } from './task-columns.js';
 
@@ -29,9 +29,9 @@ export function fieldColumns(names: readonly (keyof Task)[]): readonly FieldColu
 /** The values of a parsed task or update. */
 export function fieldValues(fields: object): FieldValues {
   const values: Record<string, string | number | null> = { ...fields };
-  for (const field of TASK_JSON_FIELDS) {
-    const value = values[field] ?? null;
-    if (value !== null) {
+  for (const field in values) {
+    const value: unknown = values[field];
+    if (typeof value === 'object' && value !== null) {
       // The driver would write a JavaScript array as a Postgres one, so JSON goes as text.
       values[field] = JSON.stringify(value);
     }
@@ -41,8 +41,9 @@ export function fieldValues(fields: object): FieldValues {
 
 /** About how many bytes the values are. */
 export function sizeOf(values: FieldValues): number {
-  return Object.values(values).reduce<number>(
-    (total, value) => total + (typeof value === 'string' ? value.length : 8),
-    0,
-  );
+  let size = 0;
+  for (const value of Object.values(values)) {
+    size += typeof value === 'string' ? value.length : 8;
+  }
+  return size;
 }

@@ -39,6 +39,8 @@ export class WaitingCalls<Request, Answer> {
   };
   /** What waits for an earlier call about the same thing. A key is here while it has a call. */
   readonly #behind = new Map<string, WaitingCall<Request, Answer>[]>();
+  /** The key of the only call that there is; while it is alone, a map would cost more than the rest. */
+  #onlyKey: string | null = null;
   #calls = 0;
   #bytes = 0;
 
@@ -70,15 +72,9 @@ export class WaitingCalls<Request, Answer> {
   add(waiting: WaitingCall<Request, Answer>): void {
     this.#count(waiting);
     const { key } = waiting.call;
-    const behind = key === null ? undefined : this.#behind.get(key);
-    if (behind !== undefined) {
-      behind.push(waiting);
-      return;
+    if (key === null || !this.#isBehind(key, waiting)) {
+      this.#ready.push(waiting);
     }
-    if (key !== null) {
-      this.#behind.set(key, []);
-    }
-    this.#ready.push(waiting);
   }
 
   /** Puts a call back that is to be sent by itself. */
@@ -113,6 +109,10 @@ export class WaitingCalls<Request, Answer> {
     if (key === null) {
       return;
     }
+    if (key === this.#onlyKey) {
+      this.#onlyKey = null;
+      return;
+    }
     const next = this.#behind.get(key)?.shift();
     if (next === undefined) {
       this.#behind.delete(key);
@@ -128,6 +128,25 @@ export class WaitingCalls<Request, Answer> {
     const first = [this.#ready, alone, patiently].flatMap((waiting) => overdueOf(waiting, before));
     first.forEach(({ call }) => this.letNextGo(call.key));
     return this.#taken([...first, ...behind]);
+  }
+
+  /** @returns whether there is an earlier call about the same thing, which it is put behind */
+  #isBehind(key: string, waiting: WaitingCall<Request, Answer>): boolean {
+    if (this.#onlyKey === null && this.#behind.size === 0) {
+      this.#onlyKey = key;
+      return false;
+    }
+    if (this.#onlyKey !== null) {
+      this.#behind.set(this.#onlyKey, []);
+      this.#onlyKey = null;
+    }
+    const behind = this.#behind.get(key);
+    if (behind === undefined) {
+      this.#behind.set(key, []);
+      return false;
+    }
+    behind.push(waiting);
+    return true;
   }
 
   #count({ call }: WaitingCall<Request, Answer>): void {
