@@ -3,7 +3,6 @@ import pg from 'pg';
 import type { TaskStorage } from '../../src/task/task-storage.js';
 import { runCallers } from '../measure/closed-loop.js';
 import { quantile } from '../measure/statistics.js';
-import type { BenchOptions } from '../options.js';
 import { loadPostgresBackend } from '../product-build.js';
 import { formatTable } from '../report/table.js';
 import { loadLargeTable } from '../rows/large-table.js';
@@ -28,20 +27,8 @@ interface Sizes {
   readonly indexes: number;
 }
 
-/** Shows that storage stays bounded. @returns what is wrong */
-export async function soak(
-  url: string,
-  largeUrl: string,
-  { isQuick }: BenchOptions,
-  print: (text: string) => void,
-): Promise<readonly string[]> {
-  return [
-    ...(await levelsOff(url, isQuick ? 12 : 30, print)),
-    ...(await readsWhileCleaning(largeUrl, isQuick ? 100_000 : 500_000, print)),
-  ];
-}
-
-async function levelsOff(
+/** Shows that tables and indexes do not grow for ever. @returns what is wrong */
+export async function levelsOff(
   url: string,
   rounds: number,
   print: (text: string) => void,
@@ -108,7 +95,8 @@ async function measureSizes(pool: pg.Pool): Promise<Sizes> {
   return { table: Number(rows[0]?.table), indexes: Number(rows[0]?.indexes) };
 }
 
-async function readsWhileCleaning(
+/** Shows that a cleanup leaves readers alone. @returns what is wrong */
+export async function readsWhileCleaning(
   url: string,
   endedTasks: number,
   print: (text: string) => void,
