@@ -96,6 +96,28 @@ describe('what is sent together', () => {
 });
 
 describe('calls about the same thing', () => {
+  it('do not wait for one that is over, whatever came between', async () => {
+    const { call, batches, answerAll } = createManualStatements();
+    for (const key of ['k', 'l', 'k']) {
+      call(key, { key });
+      await answerAll();
+    }
+    expect(batches.map(({ requests }) => requests)).toEqual([['k'], ['l'], ['k']]);
+  });
+
+  it('wait for the only one under way, and for nothing about another', async () => {
+    const { call, batches } = createManualStatements({ maxShared: 2 });
+    call('k1', { key: 'k' });
+    await turn();
+    call('k2', { key: 'k' });
+    call('l1', { key: 'l' });
+    await turn();
+    expect(batches.slice(1).map(({ requests }) => requests)).toEqual([['l1']]);
+    batches[0]?.answer();
+    await turn();
+    expect(batches.slice(2).map(({ requests }) => requests)).toEqual([['k2']]);
+  });
+
   it('are sent one after the other in their order, beside calls about others', async () => {
     const { call, batches } = createManualStatements({ maxShared: 2, maxSingle: 2 });
     const calls = ['k1', 'l1', 'k2', 'k3'].map((request) =>

@@ -5,6 +5,7 @@ import {
   answerTo,
   sendPrepared,
   sendQuery,
+  sendWrite,
   takeClient,
   takeSession,
   type PostgresClient,
@@ -51,20 +52,21 @@ export class PostgresConnection {
     private readonly ownsDataSource: boolean,
   ) {}
 
-  readonly send: SendStatement = async (statement) => rowsOf(await this.#query(statement));
+  readonly send: SendStatement = async (statement) =>
+    rowsOf(await this.#query(statement, sendPrepared));
 
   /** Sends one statement that answers no rows. @returns how many it wrote */
   async write(statement: SqlStatement): Promise<number> {
-    return countOf(await this.#query(statement));
+    return countOf(await this.#query(statement, sendWrite));
   }
 
-  #query(statement: SqlStatement): Promise<unknown> {
+  #query(statement: SqlStatement, sendOn: typeof sendPrepared): Promise<unknown> {
     return new Promise((resolve, reject) => {
       this.#assertOpen();
       const send = (client: PostgresClient): void => {
         let isOver = false;
         this.#taken.push(client);
-        sendPrepared(client, statement, (error, answer) => {
+        sendOn(client, statement, (error, answer) => {
           // The driver tells of a statement that it could not write, and once more of its end.
           if (isOver) {
             return;
