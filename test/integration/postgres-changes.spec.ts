@@ -9,6 +9,7 @@ import {
   PostgresConnection,
   type PostgresSession,
 } from '../../src/storage/typeorm/postgres-connection.js';
+import { ASK_READ_ONLY } from '../../src/storage/typeorm/writable-host.js';
 import { SchemaNames } from '../../src/storage/typeorm/schema-names.js';
 import type { TaskChange } from '../../src/task/task-change.js';
 import type { TaskStorage } from '../../src/task/task-storage.js';
@@ -64,7 +65,7 @@ async function notify(payload: string): Promise<void> {
 async function endListeningSessions(): Promise<void> {
   const ended = await postgres.database.query(
     `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-     WHERE datname = current_database() AND query LIKE 'LISTEN %'`,
+     WHERE datname = current_database() AND query LIKE '%pg_try_advisory_lock_shared%' AND pid <> pg_backend_pid()`,
   );
   expect(ended).toHaveLength(1);
 }
@@ -368,7 +369,7 @@ describe('a listening session', () => {
     const listening = async (): Promise<unknown[]> =>
       postgres.database.query(
         `SELECT 1 FROM pg_stat_activity
-         WHERE datname = current_database() AND query LIKE 'LISTEN %'`,
+         WHERE datname = current_database() AND query LIKE '%pg_try_advisory_lock_shared%' AND pid <> pg_backend_pid()`,
       );
     await eventually(listening, (sessions) => sessions.length === 0);
     expect(storage.changes.isLive).toBe(false);
@@ -410,8 +411,7 @@ describe('a listener', () => {
             return work(interfere(session));
           }),
       },
-      CHANNEL,
-      hello,
+      { channel: CHANNEL, lock: CHANNEL, hello },
       {
         onPayload: () => undefined,
         onLive: () => {
@@ -446,7 +446,7 @@ describe('a listener', () => {
     const { listener, heard } = listenThrough(2_000, (session) => ({
       ...session,
       send: async (statement) =>
-        heard.live === 1 && statement.text === 'SELECT 1'
+        heard.live === 1 && statement.text === ASK_READ_ONLY
           ? new Promise(() => undefined)
           : session.send(statement),
     }));

@@ -1,140 +1,92 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
-import { DataSource } from 'typeorm';
 import { readPayload } from '../../src/storage/typeorm/change-payload.js';
-import type { AskingTimes } from '../../src/storage/typeorm/other-listeners.js';
-import { PostgresChanges } from '../../src/storage/typeorm/postgres-changes.js';
-import { PostgresConnection } from '../../src/storage/typeorm/postgres-connection.js';
+import { SchemaNames } from '../../src/storage/typeorm/schema-names.js';
 import type { TaskChange } from '../../src/task/task-change.js';
+import type { TaskStorage } from '../../src/task/task-storage.js';
 import { eventually } from '../support/eventually.js';
 import { usePostgresStorages } from '../support/postgres-storages.js';
 
-const CHANNEL = 'hints';
-/** Whoever does not answer at once is not there. */
-const AT_ONCE: AskingTimes = { askEveryMs: 3_600_000, answerWithinMs: 0 };
-/** Asks each time that there is something to tell. */
-const OFTEN: AskingTimes = { askEveryMs: 0, answerWithinMs: 0 };
-const PATIENT: AskingTimes = { askEveryMs: 3_600_000, answerWithinMs: 3_600_000 };
+const CHANNEL = new SchemaNames('public', 'agent_tasks').channel;
+const MISSED = { kind: 'missed', taskId: '' };
 
 const postgres = usePostgresStorages();
 
-describe('a process that nobody else listens to', () => {
+describe('a storage that nobody else listens to', () => {
   let observer: pg.Client;
   let payloads: string[];
-  let ends: (() => Promise<void>)[];
 
   beforeEach(async () => {
-    ends = [];
     payloads = [];
     observer = new pg.Client({ connectionString: postgres.database.connectionString });
     observer.on('notification', ({ payload }) => payloads.push(payload ?? ''));
     await observer.connect();
+    // It takes no lock, so that nobody knows of it.
     await observer.query(`LISTEN ${CHANNEL}`);
   });
 
   afterEach(async () => {
-    await Promise.all(ends.map(async (end) => end()));
     await observer.end();
   });
 
-  /** One that hears notifications, and what it was told of. */
-  async function start(times: AskingTimes): Promise<PostgresChanges & { heard: TaskChange[] }> {
-    const dataSource = await new DataSource({
-      type: 'postgres',
-      url: postgres.database.connectionString,
-    }).initialize();
-    const connection = new PostgresConnection(dataSource, true);
-    const changes = new PostgresChanges(connection, CHANNEL, () => undefined, times);
-    const heard: TaskChange[] = [];
-    changes.listen((change) => heard.push(change));
-    changes.start();
-    ends.push(async () => {
-      await changes.close();
-      await connection.close();
-    });
+  async function openLive(): Promise<TaskStorage> {
+    const storage = await postgres.open();
     await eventually(
-      () => changes.isLive,
+      () => storage.changes.isLive,
       (isLive) => isLive,
     );
-    return Object.assign(changes, { heard });
+    return storage;
   }
 
-  function told(): TaskChange[] {
-    return payloads.flatMap((payload) => readPayload(payload));
+  const told = (): TaskChange[] => payloads.flatMap((payload) => readPayload(payload));
+
+  async function create(storage: TaskStorage, taskId: string): Promise<void> {
+    await storage.createTask({ taskId, query: 'add 2 and 2', maxSteps: 5 });
   }
 
-  const written = (taskId: string): TaskChange => ({ kind: 'written', taskId });
-  const MISSED = { kind: 'missed', taskId: '' };
+  /** Has it write until a hint is withheld. */
+  async function becomeAlone(storage: TaskStorage): Promise<void> {
+    await create(storage, 'first');
+    // All hints of before a write are sent within the pause after it.
+    await eventually(
+      async () => {
+        const before = told().length;
+        await create(storage, `task-${performance.now()}`);
+        await new Promise((resolve) => setTimeout(resolve, 200));
+        return told().length - before;
+      },
+      (added) => added === 0,
+    );
+  }
 
   it('keeps its hints to itself, and tells one who comes to look at everything', async () => {
-    const alone = await start(AT_ONCE);
-    alone.announce(written('kept'));
-    const newcomer = await start(PATIENT);
+    const alone = await openLive();
+    await becomeAlone(alone);
+    payloads.length = 0;
+    const newcomer = await openLive();
+    const heard: TaskChange[] = [];
+    newcomer.changes.listen((change) => heard.push(change));
     await eventually(told, (changes) => changes.length > 0);
-    alone.announce(written('told'));
+    expect(told()[0]).toEqual(MISSED);
+    await create(alone, 'told');
     await eventually(
-      () => newcomer.heard,
+      () => heard,
       (changes) => changes.some(({ taskId }) => taskId === 'told'),
     );
-    expect(told()).toEqual([MISSED, written('told')]);
-    expect(alone.heard).toContainEqual(written('kept'));
   });
 
-  it('answers who asks; questions and answers are hints to nobody', async () => {
-    const changes = await start(AT_ONCE);
-    const before = [...changes.heard];
-    await observer.query(`NOTIFY ${CHANNEL}, '["somebody"]'`);
-    await eventually(
-      () => payloads,
-      (all) => all.some((payload) => payload.endsWith(',"h"]')),
-    );
-    await observer.query(`NOTIFY ${CHANNEL}, '["somebody","h"]'`);
-    await observer.query(`NOTIFY ${CHANNEL}, '["somebody","wlast"]'`);
-    await eventually(
-      () => changes.heard,
-      (heard) => heard.length > before.length,
-    );
-    expect(changes.heard).toEqual([...before, written('last')]);
-  });
-
-  it('hears of those who were there before it', async () => {
-    await start(PATIENT);
-    const second = await start(AT_ONCE);
-    await eventually(
-      () => payloads,
-      (all) => all.some((payload) => payload.endsWith(',"h"]')),
-    );
-    // The answer has reached the observer, and what comes after it reaches everybody after it.
-    await observer.query(`NOTIFY ${CHANNEL}, '["somebody","wlast"]'`);
-    await eventually(
-      () => second.heard,
-      (changes) => changes.some(({ taskId }) => taskId === 'last'),
-    );
-    second.announce(written('told'));
-    await eventually(told, (changes) => changes.some(({ taskId }) => taskId === 'told'));
-  });
-
-  it('asks again while it has something to tell', async () => {
-    const changes = await start(OFTEN);
-    const questions = (): string[] => payloads.filter((payload) => !payload.includes(','));
-    expect(questions()).toHaveLength(1);
-    changes.announce(written('a'));
-    await eventually(questions, (all) => all.length === 2);
-    expect(told()).toEqual([]);
-  });
-
-  it('tells everything while it does not hear notifications itself', async () => {
-    const changes = await start(AT_ONCE);
-    await postgres.database.query(
-      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-       WHERE datname = current_database() AND query LIKE 'LISTEN "%'`,
-    );
-    await eventually(
-      () => changes.isLive,
-      (isLive) => !isLive,
-    );
-    changes.announce(written('told'));
-    await eventually(told, (all) => all.length > 0);
-    expect(told()).toEqual([written('told')]);
+  it('finds those who were there before it', async () => {
+    const first = await openLive();
+    const heard: TaskChange[] = [];
+    first.changes.listen((change) => heard.push(change));
+    const second = await openLive();
+    // The first of them has it looked, and the last comes after that.
+    for (const taskId of ['a', 'b', 'c']) {
+      await create(second, taskId);
+      await eventually(
+        () => heard,
+        (changes) => changes.some((change) => change.taskId === taskId),
+      );
+    }
   });
 });

@@ -5,6 +5,7 @@ import {
   type Outcome,
   type Sharing,
 } from '../../src/storage/typeorm/statement-gatherer.js';
+import { StatementLane, type LaneLimits } from '../../src/storage/typeorm/statement-lane.js';
 import type { GatheredCall } from '../../src/storage/typeorm/waiting-calls.js';
 
 /** A statement that is under way until the test answers it. */
@@ -48,7 +49,9 @@ export function answerTo(request: string): string {
 }
 
 /** A gatherer whose statements do nothing until the test says what. */
-export function createManualStatements(limits: Partial<GathererLimits> = {}): ManualStatements {
+export function createManualStatements(
+  limits: Partial<GathererLimits & LaneLimits> = {},
+): ManualStatements {
   const allLimits = {
     maxShared: 1,
     maxSlow: 0,
@@ -57,6 +60,7 @@ export function createManualStatements(limits: Partial<GathererLimits> = {}): Ma
     waitLimitMs: 60_000,
     ...limits,
   };
+  const { lane = new StatementLane(allLimits) } = limits;
   const batches: ManualStatement[] = [];
   const underWay = new Set<ManualStatement>();
   const gatherer = new StatementGatherer<string, string>(
@@ -80,7 +84,7 @@ export function createManualStatements(limits: Partial<GathererLimits> = {}): Ma
         underWay.add(statement);
         batches.push(statement);
       }),
-    allLimits,
+    { ...allLimits, lane },
   );
   const call = (request: string, about: Partial<GatheredCall<string>> = {}): TrackedCall => {
     const tracked: { outcome: unknown } = { outcome: 'waiting' };

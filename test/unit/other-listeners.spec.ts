@@ -1,96 +1,115 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { OtherListeners } from '../../src/storage/typeorm/other-listeners.js';
+import type { SqlRow } from '../../src/storage/typeorm/postgres-connection.js';
+import { createGate, type Gate } from '../support/gate.js';
 
-const TIMES = { askEveryMs: 1_000, answerWithinMs: 100 };
+const LOOK_EVERY_MS = 10_000;
+const ALONE = { own: true, others: false };
 
-describe('whether anybody else may be listening', () => {
+describe('whether a hint is wanted', () => {
   let nowMs: number;
-  let asked: number;
+  let looks: number;
+  let missed: number;
+  /** What a look finds; an error is one that fails. */
+  let found: SqlRow | Error;
+  let answer: Gate | null;
   let others: OtherListeners;
 
   beforeEach(() => {
     nowMs = 5_000;
-    asked = 0;
+    looks = 0;
+    missed = 0;
+    found = ALONE;
+    answer = null;
     others = new OtherListeners(
-      () => (asked += 1),
+      async () => {
+        looks += 1;
+        await answer?.opened;
+        if (found instanceof Error) {
+          throw found;
+        }
+        return [found];
+      },
+      'lock',
+      () => (missed += 1),
       () => nowMs,
-      TIMES,
     );
   });
 
-  /** What is said after so much more time. */
-  function after(elapsedMs: number): boolean {
+  /** Asks after so much more time, and once more when a look, if any, has been answered. */
+  async function after(elapsedMs: number): Promise<boolean> {
     nowMs += elapsedMs;
-    return others.mayListen();
+    others.isHintWanted();
+    await nextTurn();
+    return others.isHintWanted();
   }
 
-  it('is so as long as no question has arrived', () => {
-    expect(after(1_000_000)).toBe(true);
-    expect(asked).toBe(0);
+  it('is so as long as no session listens', async () => {
+    expect(await after(1_000_000)).toBe(true);
+    expect(looks).toBe(0);
   });
 
-  it('is so until a question has had its time, and not any more when nobody answered', () => {
-    others.noteAsked();
-    expect(after(99)).toBe(true);
-    expect(after(1)).toBe(false);
-    expect(asked).toBe(0);
+  it('is not so when it was looked, and nobody else listens', async () => {
+    others.replaceSession(1);
+    expect(others.isHintWanted()).toBe(true);
+    expect(await after(0)).toBe(false);
   });
 
-  it('is so while somebody answers', () => {
-    others.noteAsked();
-    expect(others.noteOther()).toBe(false);
-    expect(after(999)).toBe(true);
+  it.each([
+    ['another session listens', { own: true, others: true }],
+    ['its own session is not on that server', { own: false, others: false }],
+    ['the look fails', new Error('The line is broken')],
+  ])('is so when %s', async (_what, row) => {
+    found = row;
+    others.replaceSession(1);
+    expect(await after(0)).toBe(true);
+    expect(looks).toBe(1);
   });
 
-  it('is asked again in time, once, and once more when the question did not arrive', () => {
-    others.noteAsked();
-    others.noteOther();
-    after(999);
-    expect(asked).toBe(0);
-    after(1);
-    after(999);
-    expect(asked).toBe(1);
-    after(1);
-    expect(asked).toBe(2);
+  it('is looked at again in time, and not before', async () => {
+    others.replaceSession(1);
+    await after(0);
+    await after(LOOK_EVERY_MS - 1);
+    expect(looks).toBe(1);
+    await after(1);
+    expect(looks).toBe(2);
   });
 
-  it('is not so any more when the next question has no answer', () => {
-    others.noteAsked();
-    others.noteOther();
-    after(1_000);
-    others.noteAsked();
-    expect(after(99)).toBe(true);
-    expect(after(1)).toBe(false);
+  it('is so again when another is found, who is told that hints were withheld', async () => {
+    others.replaceSession(1);
+    await after(0);
+    found = { own: true, others: true };
+    expect(await after(LOOK_EVERY_MS)).toBe(true);
+    expect(missed).toBe(1);
   });
 
-  it('stays not so while the next question has its time', () => {
-    others.noteAsked();
-    after(1_000);
-    others.noteAsked();
-    expect(after(1)).toBe(false);
+  it('is so again when another is heard, who is told that hints were withheld', async () => {
+    others.replaceSession(1);
+    await after(0);
+    others.hearOther();
+    expect(missed).toBe(1);
+    expect(await after(LOOK_EVERY_MS - 1)).toBe(true);
+    others.hearOther();
+    expect(missed).toBe(1);
   });
 
-  it('is so again as soon as somebody is heard, who was kept in the dark', () => {
-    others.noteAsked();
-    after(100);
-    expect(others.noteOther()).toBe(true);
-    expect(after(1)).toBe(true);
-    expect(others.noteOther()).toBe(false);
+  it('is so again when another session listens for it, and what was withheld is said', async () => {
+    others.replaceSession(1);
+    await after(0);
+    others.replaceSession(2);
+    expect(missed).toBe(1);
+    expect(others.isHintWanted()).toBe(true);
   });
 
-  it('is unsure when notifications begin to arrive again', () => {
-    others.noteAsked();
-    after(100);
-    others.noteAsked();
-    others.begin();
-    expect(after(99)).toBe(true);
-    expect(after(1)).toBe(false);
-  });
-
-  it('counts an answer that came before notifications were said to arrive', () => {
-    others.noteAsked();
-    others.noteOther();
-    others.begin();
-    expect(after(500)).toBe(true);
+  it('is so when another is heard while it is looked', async () => {
+    answer = createGate();
+    others.replaceSession(1);
+    others.isHintWanted();
+    nowMs += 1;
+    others.hearOther();
+    answer.open();
+    await nextTurn();
+    expect(others.isHintWanted()).toBe(true);
   });
 });

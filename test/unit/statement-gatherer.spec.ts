@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { StatementGatherer } from '../../src/storage/typeorm/statement-gatherer.js';
+import { StatementLane } from '../../src/storage/typeorm/statement-lane.js';
 import { ALONE, answerTo, createManualStatements, turn } from '../support/manual-statements.js';
 
 describe('what is sent together', () => {
@@ -255,7 +256,12 @@ describe('what goes wrong', () => {
       () => {
         throw new Error('thrown at once');
       },
-      { maxShared: 1, maxSlow: 0, minBeside: 1, maxSingle: 1, waitLimitMs: 100 },
+      {
+        lane: new StatementLane({ maxShared: 1, maxSlow: 0 }),
+        minBeside: 1,
+        maxSingle: 1,
+        waitLimitMs: 100,
+      },
     );
     await expect(gatherer.run({ request: 'a', key: 'a', group: '', bytes: 1 })).rejects.toThrow(
       'thrown at once',

@@ -55,6 +55,8 @@ export class TaskRuns {
     context.storage.changes.listen(({ kind, taskId }) => {
       if (kind === 'ended') {
         this.lookAt(taskId);
+      } else if (kind === 'missed') {
+        this.#runs.forEach((_, runId) => this.lookAt(runId));
       }
     });
   }

@@ -1,9 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { TaskStorageError } from '../../task/errors.js';
-import type { PostgresConnection, PostgresSession } from './postgres-connection.js';
+import { showListening } from './other-listeners.js';
+import { onlyRow, type PostgresConnection, type PostgresSession } from './postgres-connection.js';
 import { quoteIdentifier } from './schema-names.js';
 import type { SqlStatement } from './sql-parameters.js';
+import { readNumber } from './task-rows.js';
 import { within } from './within.js';
+import { ASK_READ_ONLY, assertWritable } from './writable-host.js';
 
 /** How a listener waits. */
 export interface ListenerTimes {
@@ -22,14 +25,28 @@ const DEFAULT_TIMES: ListenerTimes = {
   answerLimitMs: 10_000,
 };
 
-const PROBE: SqlStatement = { text: 'SELECT 1', values: [] };
+/** A server that has become a standby, or read-only, is not the one any more that others write to. */
+const PROBE: SqlStatement = { text: ASK_READ_ONLY, values: [] };
+
+/** What a listener listens to. */
+export interface ListenedChannel {
+  readonly channel: string;
+  /** What its session holds for as long as it listens, see {@link showListening}. */
+  readonly lock: string;
+  /** Sends any notification on the channel. */
+  readonly hello: SqlStatement;
+}
 
 /** Whom a listener tells. */
 export interface ListenerCallbacks {
   /** The payload of a notification. */
   readonly onPayload: (payload: string) => void;
-  /** Notifications arrive from now on; those sent before may be lost. */
-  readonly onLive: () => void;
+  /**
+   * Notifications arrive from now on; those sent before may be lost.
+   *
+   * @param pid of the session
+   */
+  readonly onLive: (pid: number) => void;
   /** Once for each time that no session listens and none can be made to. */
   readonly onWarning: (message: string) => void;
 }
@@ -44,11 +61,9 @@ export class ChangeListener {
   #hasWarned = false;
   #failures = 0;
 
-  /** @param hello sends any notification on the channel */
   constructor(
     private readonly connection: Pick<PostgresConnection, 'send' | 'withSession'>,
-    private readonly channel: string,
-    private readonly hello: SqlStatement,
+    private readonly listened: ListenedChannel,
     private readonly callbacks: ListenerCallbacks,
     private readonly times: ListenerTimes = DEFAULT_TIMES,
   ) {}
@@ -109,20 +124,22 @@ export class ChangeListener {
    */
   async #establish(session: PostgresSession, over: AbortSignal): Promise<void> {
     const { answerLimitMs } = this.times;
+    const { channel, lock, hello } = this.listened;
     const arrived = new Promise<void>((resolve) => {
-      session.onNotification(this.channel, (payload) => {
+      session.onNotification(channel, (payload) => {
         resolve();
         this.callbacks.onPayload(payload);
       });
     });
-    const listen = { text: `LISTEN ${quoteIdentifier(this.channel)}`, values: [] };
+    const listen = { text: `LISTEN ${quoteIdentifier(channel)}`, values: [] };
     await within(answerLimitMs, session.send(listen), over);
-    await within(answerLimitMs, this.connection.send(this.hello), over);
+    const shown = await within(answerLimitMs, session.send(showListening(lock)), over);
+    await within(answerLimitMs, this.connection.send(hello), over);
     await within(answerLimitMs, arrived, over);
     this.#isLive = true;
     this.#hasWarned = false;
     this.#failures = 0;
-    this.callbacks.onLive();
+    this.callbacks.onLive(readNumber(onlyRow(shown), 'pid'));
   }
 
   /** Ends when the session does not answer any more. A session that is replaced is no failure. */
@@ -130,7 +147,7 @@ export class ChangeListener {
     try {
       for (;;) {
         await delay(this.times.probeEveryMs, undefined, { signal: over, ref: false });
-        await within(this.times.answerLimitMs, session.send(PROBE), over);
+        assertWritable({ rows: await within(this.times.answerLimitMs, session.send(PROBE), over) });
       }
     } catch {
       return;

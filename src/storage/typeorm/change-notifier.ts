@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { TaskChange } from '../../task/task-change.js';
-import { encodeChange, HERE, MISSED, packPayloads } from './change-payload.js';
+import { encodeChange, MISSED, packPayloads } from './change-payload.js';
 
 /**
  * So long hints gather after a notification, before the next is sent. Each costs whoever writes about
@@ -35,12 +35,17 @@ export class ChangeNotifier {
   ) {}
 
   add(change: TaskChange): void {
-    this.#put(encodeChange(change));
-  }
-
-  /** Says that this process listens. */
-  answer(): void {
-    this.#put(HERE);
+    if (this.#finishing.signal.aborted || this.#waiting.has(ENCODED_MISSED)) {
+      return;
+    }
+    if (change.kind === 'missed' || this.#waiting.size >= MAX_WAITING) {
+      // Whoever looks at everything sees the others' changes too.
+      this.#waiting.clear();
+      this.#waiting.add(ENCODED_MISSED);
+    } else {
+      this.#waiting.add(encodeChange(change));
+    }
+    this.#sending ??= this.#sendAll();
   }
 
   /** Sends what waits without a pause, and takes no more. */
@@ -49,20 +54,6 @@ export class ChangeNotifier {
     if (this.#sending !== null) {
       await Promise.race([this.#sending, delay(FINISH_LIMIT_MS, undefined, { ref: false })]);
     }
-  }
-
-  #put(encoded: string): void {
-    if (this.#finishing.signal.aborted || this.#waiting.has(ENCODED_MISSED)) {
-      return;
-    }
-    if (encoded === ENCODED_MISSED || this.#waiting.size >= MAX_WAITING) {
-      // Whoever looks at everything sees the others' changes too.
-      this.#waiting.clear();
-      this.#waiting.add(ENCODED_MISSED);
-    } else {
-      this.#waiting.add(encoded);
-    }
-    this.#sending ??= this.#sendAll();
   }
 
   async #sendAll(): Promise<void> {

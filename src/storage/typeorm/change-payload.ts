@@ -2,7 +2,7 @@ import type { TaskChange } from '../../task/task-change.js';
 
 /*
  * How hints travel in a notification: a JSON array of the sender's id and of the changes, each the
- * letter of its kind and the task's id. One with no changes asks who listens.
+ * letter of its kind and the task's id. One with no changes only shows that notifications arrive.
  */
 
 /** Postgres refuses a payload of 8000 bytes or more. */
@@ -22,13 +22,8 @@ const KIND_BY_LETTER: ReadonlyMap<string, TaskChange['kind']> = new Map([
   ['m', 'missed'],
 ]);
 
-const QUESTION = /^\["[\w-]+"\]$/;
-
 /** Hints may have been lost: look at everything. */
 export const MISSED: TaskChange = { kind: 'missed', taskId: '' };
-
-/** In the place of a change: the sender listens. */
-export const HERE = 'h';
 
 /** One hint as it stands in a payload; the same text for the same hint. */
 export function encodeChange({ kind, taskId }: TaskChange): string {
@@ -39,22 +34,12 @@ function startOf(sender: string): string {
   return `[${JSON.stringify(sender)}`;
 }
 
-/** What asks who listens. */
-export function questionOf(sender: string): string {
-  return `${startOf(sender)}]`;
-}
-
 /** Whether a payload is from the sender, without reading the rest. */
 export function isFrom(sender: string, payload: string): boolean {
   return payload.startsWith(startOf(sender));
 }
 
-/** Whether a payload asks who listens. */
-export function isQuestion(payload: string): boolean {
-  return QUESTION.test(payload);
-}
-
-/** @returns as few payloads as hold the encoded changes */
+/** @returns as few payloads as hold the encoded changes; one when there are none */
 export function packPayloads(sender: string, encoded: Iterable<string>): string[] {
   const start = startOf(sender);
   const payloads: string[] = [];
@@ -82,7 +67,7 @@ export function readPayload(payload: string): readonly TaskChange[] {
     return unreadable;
   }
   const [sender, ...encoded]: unknown[] = parts;
-  const changes = encoded.filter((part) => part !== HERE).map(decodeChange);
+  const changes = encoded.map(decodeChange);
   return typeof sender === 'string' && changes.every((change) => change !== null)
     ? changes
     : unreadable;

@@ -93,8 +93,8 @@ const OPTIONAL_PARTS: readonly CreatePart[] = [
 /**
  * Inserts tasks, each id named once, unless the id is taken or, with a limit, unless that many are
  * active. All have the same limits. Without a limit it answers a row with the `task_id` for each that
- * was created, and of a single one only how many rows it wrote; with a limit one row for each task, in
- * their order, with what `CreationRefusals` reads.
+ * was created, and of a single one without events only how many rows it wrote; with a limit one row for
+ * each task, in their order, with what `CreationRefusals` reads.
  */
 export function insertTasks(names: SchemaNames, creations: readonly Creation[]): SqlStatement {
   const events = eventsOf(creations);

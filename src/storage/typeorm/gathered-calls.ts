@@ -15,10 +15,11 @@ import {
   type SendTogether,
   type Sharing,
 } from './statement-gatherer.js';
+import { StatementLane } from './statement-lane.js';
 import { sizeOf } from './task-fields.js';
 import { readNumber, readText } from './task-rows.js';
 
-/** How many shared statements of one kind are under way: one is worked on while another is answered. */
+/** How many shared reads, or writes, are under way: one is worked on while another is answered. */
 const MAX_SHARED = 2;
 
 /** A read is over so soon that few others gain by not waiting for it, and many cost one statement. */
@@ -48,29 +49,25 @@ export class GatheredCalls {
     waitLimitMs: number,
   ) {
     const maxSingle = Math.max(1, Math.floor(maxConnections / 3));
-    const limits = {
-      maxShared: MAX_SHARED,
-      maxSlow: maxSingle,
-      minBeside: 1,
-      maxSingle,
-      waitLimitMs,
-    };
     const gather = <Request, Answer>(
       send: SendTogether<Request, Answer>,
-      special: Partial<GathererLimits> = {},
-    ) => new StatementGatherer(send, { ...limits, ...special }, harmsOthers);
-    const reads = { minBeside: MIN_READS_BESIDE };
+      limits: Pick<GathererLimits, 'lane'> & Partial<GathererLimits>,
+    ) =>
+      new StatementGatherer(send, { minBeside: 1, maxSingle, waitLimitMs, ...limits }, harmsOthers);
+    const openLane = () => new StatementLane({ maxShared: MAX_SHARED, maxSlow: maxSingle });
+    const reads = { lane: openLane(), minBeside: MIN_READS_BESIDE };
     this.#reads = {
       full: gather((tasks, how) => this.#read('full', tasks, how), reads),
       summary: gather((tasks, how) => this.#read('summary', tasks, how), reads),
     };
-    this.#creations = gather((tasks) => this.#create(tasks));
-    this.#limitedCreations = gather(
-      (tasks) => this.#createLimited(tasks),
+    const writes = { lane: openLane() };
+    this.#creations = gather((tasks) => this.#create(tasks), writes);
+    this.#changes = gather((changes, how) => this.#change(changes, how), writes);
+    this.#limitedCreations = gather((tasks) => this.#createLimited(tasks), {
       // They take turns at one lock anyway, and keep their order unless a connection is dead.
-      { maxShared: 1, maxSlow: 1, slowAfterMs: 1_000, maxSingle: 1 },
-    );
-    this.#changes = gather((changes, how) => this.#change(changes, how));
+      lane: new StatementLane({ maxShared: 1, maxSlow: 1, slowAfterMs: 1_000 }),
+      maxSingle: 1,
+    });
   }
 
   /** @returns the row, or `null` when there is no such task */
@@ -147,7 +144,7 @@ export class GatheredCalls {
 
   async #create(creations: readonly Creation[]): Promise<readonly Outcome<Created>[]> {
     const statement = insertTasks(this.names, creations);
-    if (creations.length === 1) {
+    if (creations.length === 1 && !hasEvents(creations)) {
       return [answered((await this.connection.write(statement)) === 1)];
     }
     const rows = await this.connection.send(statement);
@@ -170,8 +167,7 @@ export class GatheredCalls {
     const statement = changeTasks(this.names, changes, CHANGE_MODES[sharing]);
     if (sharing === 'single') {
       // Why nothing was changed is asked with a statement that costs more.
-      const hasEvents = changes.some(({ events }) => events.length > 0);
-      if (!hasEvents) {
+      if (!hasEvents(changes)) {
         return [(await this.connection.write(statement)) === 0 ? ALONE : answered({})];
       }
       const [row] = await this.connection.send(statement);
@@ -197,6 +193,10 @@ const CHANGE_MODES = {
 
 function answered<Answer>(answer: Answer): Outcome<Answer> {
   return { kind: 'answer', answer };
+}
+
+function hasEvents(calls: readonly Pick<GuardedChange, 'events'>[]): boolean {
+  return calls.some(({ events }) => events.length > 0);
 }
 
 function bytesOf({ values, events }: Pick<GuardedChange, 'values' | 'events'>): number {

@@ -39,18 +39,32 @@ export function takeClient(
   use: (client: PostgresClient) => void,
   fail: (error: unknown) => void,
 ): void {
-  toHeardPool(driver).connect((error, client) => {
+  const give = (client: PostgresClient): void => {
     try {
-      if (error) {
-        fail(error);
-      } else {
-        use(toHeardClient(client));
-      }
+      use(client);
     } catch (thrown) {
       // Nobody catches what is thrown in a callback of the driver.
       fail(thrown);
     }
-  });
+  };
+  try {
+    toHeardPool(driver).connect((error, client) => {
+      if (error) {
+        fail(error);
+      } else if (isKnownClient(client)) {
+        give(client);
+      } else if (isPostgresClient(client)) {
+        clients.add(client);
+        hearClient(client);
+        // What an application sends on a new client goes first.
+        queueMicrotask(() => give(client));
+      } else {
+        fail(noPostgresClient());
+      }
+    });
+  } catch (thrown) {
+    fail(thrown);
+  }
 }
 
 /**
@@ -80,14 +94,15 @@ function toHeardClient(client: unknown): PostgresClient {
     return client;
   }
   if (!isPostgresClient(client)) {
-    throw new TaskStorageError(
-      'INTERNAL',
-      'The pool of the dataSource gave out no Postgres client',
-    );
+    throw noPostgresClient();
   }
   clients.add(client);
   hearClient(client);
   return client;
+}
+
+function noPostgresClient(): TaskStorageError {
+  return new TaskStorageError('INTERNAL', 'The pool of the dataSource gave out no Postgres client');
 }
 
 /** A new session may be ended in the packet that greets it, before its client is handed out. */

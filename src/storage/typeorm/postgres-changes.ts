@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto';
 import type { TaskChange, TaskChanges } from '../../task/task-change.js';
 import { ChangeListener } from './change-listener.js';
 import { ChangeNotifier } from './change-notifier.js';
-import { isFrom, isQuestion, MISSED, questionOf, readPayload } from './change-payload.js';
-import { OtherListeners, type AskingTimes } from './other-listeners.js';
+import { isFrom, MISSED, packPayloads, readPayload } from './change-payload.js';
+import { OtherListeners } from './other-listeners.js';
 import type { PostgresConnection } from './postgres-connection.js';
 import type { ChangeAnnouncer } from './postgres-context.js';
 import type { SqlStatement } from './sql-parameters.js';
@@ -22,25 +22,25 @@ export class PostgresChanges implements TaskChanges, ChangeAnnouncer {
     connection: PostgresConnection,
     private readonly channel: string,
     onWarning: (message: string) => void,
-    times?: AskingTimes,
   ) {
     this.#notifier = new ChangeNotifier(this.#sender, async (payloads) =>
       connection.send(this.#notification(payloads)),
     );
-    const question = this.#notification([questionOf(this.#sender)]);
-    const ask = (): void => {
-      // Without an answer it asks again.
-      connection.send(question).catch(() => undefined);
-    };
-    this.#others = new OtherListeners(ask, undefined, times);
-    this.#listener = new ChangeListener(connection, channel, question, {
-      onPayload: (payload) => this.#receive(payload),
-      onLive: () => {
-        this.#others.begin();
-        this.#emit(MISSED);
+    const lock = `nestjs-task-storage:${channel}:listens`;
+    this.#others = new OtherListeners(connection.send, lock, () => this.#notifier.add(MISSED));
+    const hello = this.#notification(packPayloads(this.#sender, []));
+    this.#listener = new ChangeListener(
+      connection,
+      { channel, lock, hello },
+      {
+        onPayload: (payload) => this.#receive(payload),
+        onLive: (pid) => {
+          this.#others.replaceSession(pid);
+          this.#emit(MISSED);
+        },
+        onWarning,
       },
-      onWarning,
-    });
+    );
   }
 
   get isLive(): boolean {
@@ -56,7 +56,7 @@ export class PostgresChanges implements TaskChanges, ChangeAnnouncer {
   }
 
   announce(change: TaskChange): void {
-    if (!this.#listener.isLive || this.#others.mayListen()) {
+    if (!this.#listener.isLive || this.#others.isHintWanted()) {
       this.#notifier.add(change);
     }
     if (this.#listening.size > 0 && this.#announced.push(change) === 1) {
@@ -87,18 +87,8 @@ export class PostgresChanges implements TaskChanges, ChangeAnnouncer {
   }
 
   #receive(payload: string): void {
-    if (isFrom(this.#sender, payload)) {
-      if (isQuestion(payload)) {
-        this.#others.noteAsked();
-      }
-      return;
-    }
-    if (this.#others.noteOther()) {
-      this.#notifier.add(MISSED);
-    }
-    if (isQuestion(payload)) {
-      this.#notifier.answer();
-    } else {
+    if (!isFrom(this.#sender, payload)) {
+      this.#others.hearOther();
       readPayload(payload).forEach((change) => this.#emit(change));
     }
   }

@@ -65,22 +65,27 @@ export class PostgresConnection {
       this.#assertOpen();
       const send = (client: PostgresClient): void => {
         let isOver = false;
-        this.#taken.push(client);
-        sendOn(client, statement, (error, answer) => {
+        const tell = (error: unknown, answer: unknown): void => {
           // The driver tells of a statement that it could not write, and once more of its end.
           if (isOver) {
             return;
           }
           isOver = true;
-          this.#forget(client);
+          // Settled first: giving a client back calls listeners of the application.
           if (error) {
-            client.release(isConnectionGone(error));
             reject(READS.test(statement.text) ? toTaskStorageError(error) : toWriteError(error));
           } else {
-            client.release(false);
             resolve(answer);
           }
-        });
+          this.#forget(client);
+          releaseQuietly(client, Boolean(error) && isConnectionGone(error));
+        };
+        this.#taken.push(client);
+        try {
+          sendOn(client, statement, tell);
+        } catch (thrown) {
+          tell(thrown, undefined);
+        }
       };
       takeClient(this.dataSource, send, (error) => reject(toTaskStorageError(error)));
     });
@@ -180,7 +185,10 @@ export class PostgresConnection {
   }
 
   #forget(client: PostgresClient): void {
-    this.#taken.splice(this.#taken.indexOf(client), 1);
+    const index = this.#taken.indexOf(client);
+    if (index >= 0) {
+      this.#taken.splice(index, 1);
+    }
   }
 }
 
@@ -225,6 +233,15 @@ class OpenClient {
       }
       throw toError(error);
     }
+  }
+}
+
+/** What is thrown in a callback of the driver ends the process. */
+function releaseQuietly(client: PostgresClient, isBroken: boolean): void {
+  try {
+    client.release(isBroken);
+  } catch {
+    // A listener of the application's pool threw; the client is back all the same.
   }
 }
 

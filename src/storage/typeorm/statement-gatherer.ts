@@ -1,4 +1,5 @@
 import { TaskStorageError } from '../../task/errors.js';
+import { SLOW_MS, type LanePlace, type StatementLane } from './statement-lane.js';
 import { WaitingCalls, type Aside, type GatheredCall, type WaitingCall } from './waiting-calls.js';
 
 /**
@@ -24,12 +25,8 @@ export type SendTogether<Request, Answer> = (
 
 /** How much a gatherer does at once. */
 export interface GathererLimits {
-  /** How many shared statements may be under way, not counting slow ones. */
-  readonly maxShared: number;
-  /** How many of them may be slow, which means that they have been under way for a while. */
-  readonly maxSlow: number;
-  /** After how long a statement is slow. Default 50; the looking comes no oftener than that. */
-  readonly slowAfterMs?: number;
+  /** What lets shared statements through, of this gatherer and of others. */
+  readonly lane: StatementLane;
   /** So many calls must have gathered to be sent while another shared statement is under way. */
   readonly minBeside: number;
   /** How many calls may be under way in each of the ways of being sent by themselves. */
@@ -43,21 +40,14 @@ const MAX_SHARE = 256;
 /** So many calls are not divided among the statements that could be under way. */
 const SMALLEST_SHARE = 16;
 /**
- * A statement is slow after so long: somebody else keeps it from going on, or its connection is dead.
- * Others do not wait for it. So often it is looked whether calls have waited too long.
- */
-const SLOW_MS = 50;
-
-/**
  * Sends calls that come at the same time in few statements. A call that comes while nothing is under
  * way is sent at once; while statements are under way, calls gather for the next.
  */
 export class StatementGatherer<Request, Answer> {
   readonly #waiting = new WaitingCalls<Request, Answer>();
-  /** When the shared statements under way were sent. */
-  readonly #shared = new Set<{ readonly since: number }>();
-  /** How many calls are under way by themselves. */
-  readonly #single = { single: 0, alone: 0, patiently: 0 };
+  readonly #place: LanePlace;
+  /** How many statements are under way, by how they were sent. */
+  readonly #underWay = { shared: 0, single: 0, alone: 0, patiently: 0 };
   #isScheduled = false;
   /** How many calls went into the last statement. */
   #lastShare = 0;
@@ -70,7 +60,9 @@ export class StatementGatherer<Request, Answer> {
     private readonly sendTogether: SendTogether<Request, Answer>,
     private readonly limits: GathererLimits,
     private readonly harmsOthers: (error: unknown) => boolean = () => false,
-  ) {}
+  ) {
+    this.#place = limits.lane.join(this.#wake);
+  }
 
   /** @throws {TaskStorageError} `UNAVAILABLE` when it could not be sent in time, or too many wait */
   run(call: GatheredCall<Request>): Promise<Answer> {
@@ -115,17 +107,16 @@ export class StatementGatherer<Request, Answer> {
 
   #sendReady(): void {
     for (const how of ['alone', 'patiently'] as const) {
-      while (this.#waiting.countAside(how) > 0 && this.#single[how] < this.limits.maxSingle) {
-        this.#sendSingle(this.#waiting.takeAside(how), how);
+      while (this.#waiting.countAside(how) > 0 && this.#underWay[how] < this.limits.maxSingle) {
+        void this.#send(this.#waiting.takeAside(how), how);
       }
     }
-    if (this.#waiting.ready === 1 && this.#shared.size === 0 && this.#isWithoutSingle()) {
-      this.#sendSingle(this.#waiting.takeShare(1), 'single');
+    if (this.#waiting.ready === 1 && this.#isIdle()) {
+      void this.#send(this.#waiting.takeShare(1), 'single');
     }
-    while (this.#waiting.ready > 0) {
-      const free = this.#freeShared();
-      const fewest = free < this.limits.maxShared ? this.limits.minBeside : 1;
-      if (free === 0 || this.#waiting.ready < fewest) {
+    while (this.#waiting.ready >= (this.#place.isLaneEmpty ? 1 : this.limits.minBeside)) {
+      const { free } = this.#place;
+      if (free <= 0) {
         break;
       }
       this.#sendShare(free);
@@ -133,46 +124,32 @@ export class StatementGatherer<Request, Answer> {
     this.#watchWaiting();
   }
 
-  /** How many more shared statements may be sent now. */
-  #freeShared(): number {
-    const { maxShared, maxSlow, slowAfterMs = SLOW_MS } = this.limits;
-    const slowSince = performance.now() - slowAfterMs;
-    const slow = [...this.#shared].filter(({ since }) => since <= slowSince).length;
-    return maxShared - (this.#shared.size - Math.min(slow, maxSlow));
-  }
-
   /** Sends the calls of one statement, and leaves others for those that could go beside it. */
   #sendShare(free: number): void {
     const share = Math.max(SMALLEST_SHARE, Math.ceil(this.#waiting.ready / free));
     const calls = this.#waiting.takeShare(Math.min(share, MAX_SHARE));
-    const statement = { since: performance.now() };
-    this.#shared.add(statement);
-    void this.#send(calls, 'shared', () => this.#shared.delete(statement));
+    void this.#send(calls, 'shared', this.#place.enter());
   }
 
-  #isWithoutSingle(): boolean {
-    const { single, alone, patiently } = this.#single;
-    return single + alone + patiently === 0;
+  /** Whether nothing is under way. */
+  #isIdle(): boolean {
+    const { shared, single, alone, patiently } = this.#underWay;
+    return shared + single + alone + patiently === 0;
   }
 
-  #sendSingle(calls: readonly WaitingCall<Request, Answer>[], how: 'single' | Aside): void {
-    this.#single[how] += 1;
-    void this.#send(calls, how, () => (this.#single[how] -= 1));
-  }
-
-  #afterSending(): void {
+  readonly #wake = (): void => {
     if (this.#waiting.size > 0) {
       this.#schedule();
     }
-    this.#noteIdle();
-  }
+  };
 
-  /** @param end is called when the statement is over */
+  /** @param leave is called when the statement is over */
   async #send(
     calls: readonly WaitingCall<Request, Answer>[],
     sharing: Sharing,
-    end: () => unknown,
+    leave?: () => void,
   ): Promise<void> {
+    this.#underWay[sharing] += 1;
     this.#lastShare = calls.length;
     let outcomes: readonly Outcome<Answer>[];
     try {
@@ -182,9 +159,11 @@ export class StatementGatherer<Request, Answer> {
       const isOfOne = calls.length > 1 && this.harmsOthers(error);
       outcomes = calls.map(() => (isOfOne ? { kind: 'alone' } : { kind: 'error', error }));
     }
-    end();
+    this.#underWay[sharing] -= 1;
     calls.forEach((call, index) => this.#settle(call, outcomes[index], sharing));
-    this.#afterSending();
+    leave?.();
+    this.#wake();
+    this.#noteIdle();
   }
 
   #settle(
@@ -235,7 +214,7 @@ export class StatementGatherer<Request, Answer> {
   }
 
   #noteIdle(): void {
-    if (this.#waiting.size === 0 && this.#shared.size === 0 && this.#isWithoutSingle()) {
+    if (this.#waiting.size === 0 && this.#isIdle()) {
       const whenIdle = this.#whenIdle;
       this.#whenIdle = [];
       whenIdle.forEach((resolve) => resolve());
