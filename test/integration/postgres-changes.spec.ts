@@ -5,6 +5,7 @@ import type { PostgresTaskStorageOptions } from '../../src/storage/typeorm/index
 import { ChangeListener } from '../../src/storage/typeorm/change-listener.js';
 import { ChangeNotifier } from '../../src/storage/typeorm/change-notifier.js';
 import { packPayloads, readPayload } from '../../src/storage/typeorm/change-payload.js';
+import { showListening } from '../../src/storage/typeorm/other-listeners.js';
 import {
   PostgresConnection,
   type PostgresSession,
@@ -55,6 +56,10 @@ async function listenDirectly(): Promise<{ payloads: string[]; end: () => Promis
   client.on('notification', ({ payload }) => payloads.push(payload ?? ''));
   await client.connect();
   await client.query(`LISTEN ${CHANNEL}`);
+  // Without it nobody is told.
+  await client.query(showListening(`nestjs-task-storage:${CHANNEL}:listens`).text, [
+    `nestjs-task-storage:${CHANNEL}:listens`,
+  ]);
   return { payloads, end: async () => client.end() };
 }
 
