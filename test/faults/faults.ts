@@ -58,7 +58,7 @@ const terminate = async (primary: PostgresNode, condition: string) =>
   );
 
 /** The last statement of a session that listens, until it is probed and afterwards. */
-const LISTENS = `(query LIKE 'LISTEN %' OR query = 'SELECT 1')`;
+const LISTENS = `pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ShareLock')`;
 
 async function countListeners(primary: PostgresNode): Promise<number> {
   const rows = await primary.query(
